@@ -1,0 +1,58 @@
+# The verbs of this project. `make` alone names them; every target makes what it needs.
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+DOCUMENTS := tests/test_docs.py
+STRUCTURE := tests/test_arrows.py tests/test_project.py
+# More arguments for pytest: make test ARGS="-k paging -x"
+ARGS ?=
+
+.DEFAULT_GOAL := help
+# Two targets at once would install into one environment at once.
+.NOTPARALLEL:
+.PHONY: help demo test check fix types docs bench clean
+
+help:
+	@echo "make demo    the main job on real data, in a SQLite file"
+	@echo "make test    every test, on SQLite and a private PostgreSQL"
+	@echo "make check   lint, format, types, import arrows, generated files, documents"
+	@echo "make fix     lint and format, corrected; generated files written anew"
+	@echo "make types   pyright alone"
+	@echo "make docs    run every snippet in README and docs"
+	@echo "make bench   the benchmarks, beside a private PostgreSQL"
+	@echo "make clean   remove the virtual environment and caches"
+
+# One stamp per set of packages, so that a demo need not wait for a type checker.
+# It is made anew only when pyproject.toml changed.
+$(VENV)/.ready-%: pyproject.toml
+	@$(PYTHON) scripts/make_venv.py $(VENV) $*
+
+demo: $(VENV)/.ready-demo
+	$(RUN) examples/flights.py $(ARGS)
+
+test: $(VENV)/.ready-test
+	@$(RUN) scripts/with_postgres.py --fast -- $(RUN) -m pytest $(ARGS)
+
+check: $(VENV)/.ready-check
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m pyright --pythonpath $(RUN)
+	$(RUN) scripts/make_sync.py --check
+	$(RUN) -m pytest -q $(STRUCTURE) $(DOCUMENTS)
+
+fix: $(VENV)/.ready-check
+	$(RUN) -m ruff check --fix .
+	$(RUN) -m ruff format .
+	$(RUN) scripts/make_sync.py
+
+types: $(VENV)/.ready-check
+	$(RUN) -m pyright --pythonpath $(RUN)
+
+docs: $(VENV)/.ready-test
+	$(RUN) -m pytest -q $(DOCUMENTS) $(ARGS)
+
+bench: $(VENV)/.ready-bench
+	@$(RUN) scripts/with_postgres.py -- $(RUN) -m benchmarks $(ARGS)
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis

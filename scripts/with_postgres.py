@@ -1,0 +1,380 @@
+"""Run a command beside a private PostgreSQL, and stop the server whatever happens.
+
+    scripts/with_postgres.py [--fast] -- command ...
+
+The server lives in a temporary folder on a free port of 127.0.0.1 and asks for a password that
+exists only in the command's environment: ROWSTEAD_TEST_POSTGRES=postgresql://.... The exit code is
+the command's own. `--fast` gives up durability (fsync off): right for most tests, never for those
+that cut the power. PostgreSQL's programs are taken from this machine; as root on Debian they are
+installed when they are missing.
+
+Standard library only, and nothing of Rowstead: `tests/servers.py` starts more servers with the same
+class, and must be able to blame Rowstead for what it sees.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import pwd
+import re
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType, TracebackType
+
+VARIABLE = "ROWSTEAD_TEST_POSTGRES"
+USER = "rowstead"
+START_SECONDS = 60.0
+NOT_DURABLE = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+CREATECLUSTER = Path("/etc/postgresql-common/createcluster.d/rowstead.conf")
+
+
+class PostgresUnavailable(RuntimeError):
+    """No server can be had here; the message says what to do."""
+
+
+class PostgresServer:
+    """A server of our own: `with PostgresServer() as server: connect(server.url)`.
+
+    It never outlives whoever started it: on Linux even a kill -9 of this process stops the server.
+    (The kernel counts by thread: start it from a thread that stays.)
+    """
+
+    def __init__(self, *, fast: bool = False, settings: Sequence[str] = ()) -> None:
+        self._bin = find_programs()
+        self._settings = (*(NOT_DURABLE if fast else ()), *settings)
+        self._account = account_for_server()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._folder: Path | None = None
+        self.password = secrets.token_urlsafe(24)
+        self.port = 0
+
+    def __enter__(self) -> PostgresServer:
+        try:
+            self._make_cluster()
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def url(self) -> str:
+        """For a superuser, by TCP."""
+        return f"postgresql://{USER}:{self.password}@127.0.0.1:{self.port}/postgres"
+
+    @property
+    def folder(self) -> Path:
+        """Holds the data (`data`), the log (`log`) and the unix socket."""
+        if self._folder is None:
+            raise RuntimeError("the server has no folder before it is entered or after it is closed")
+        return self._folder
+
+    @property
+    def pid(self) -> int:
+        """The postmaster's process id."""
+        if self._process is None:
+            raise RuntimeError("the server is not running")
+        return self._process.pid
+
+    def start(self) -> None:
+        """Start on the cluster that is there; on the same port as before, if there was one."""
+        for _ in range(5):
+            port = self.port or free_port()
+            self._process = self._spawn(port)
+            if self._becomes_ready():
+                self.port = port
+                return
+            self.stop()
+            # Another program took the port between our asking for a free one and our use of it.
+            if self.port or "could not bind" not in self.log():
+                break
+        raise PostgresUnavailable(f"PostgreSQL did not start; its log says:\n{self.log()[-4000:]}")
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """Stop the server, keeping its data.
+
+        SIGINT breaks the connections off and writes everything out; SIGQUIT is a crash, after which
+        the next start has to recover. Gets rougher when the server does not end in time.
+        """
+        process, self._process = self._process, None
+        if process is None:
+            return
+        for sign, seconds in ((how, 20.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0)):
+            process.send_signal(sign)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(seconds)
+                return
+
+    def close(self) -> None:
+        """Stop the server and remove all that it wrote."""
+        self.stop()
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
+
+    def log(self) -> str:
+        """What the server has written to its log so far."""
+        with suppress(FileNotFoundError):
+            return (self.folder / "log").read_text(errors="replace")
+        return ""
+
+    def _make_cluster(self) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="rowstead-pg-"))
+        password_file = self.folder / "password"
+        password_file.write_text(self.password)
+        if self._account is not None:
+            for path in (self.folder, password_file):
+                os.chown(path, self._account.pw_uid, self._account.pw_gid)
+        made = subprocess.run(
+            [
+                self._bin / "initdb",
+                f"--pgdata={self.folder / 'data'}",
+                f"--username={USER}",
+                f"--pwfile={password_file}",
+                "--auth=scram-sha-256",
+                "--encoding=UTF8",
+                # Text then sorts as it does in SQLite, and the locale exists on every machine.
+                "--locale=C",
+                "--no-sync",
+            ],
+            **self._as_account(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        password_file.unlink()
+        if made.returncode:
+            raise PostgresUnavailable(f"initdb failed:\n{made.stdout}{made.stderr}")
+
+    def _spawn(self, port: int) -> subprocess.Popen[bytes]:
+        settings = (
+            f"port={port}",
+            "listen_addresses=127.0.0.1",
+            f"unix_socket_directories={self.folder}",
+            "max_connections=200",
+            "timezone=UTC",
+            *self._settings,
+        )
+        with (self.folder / "log").open("ab") as log:
+            return subprocess.Popen(
+                [
+                    self._bin / "postgres",
+                    "-D",
+                    self.folder / "data",
+                    *(word for s in settings for word in ("-c", s)),
+                ],
+                **self._as_account(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                preexec_fn=die_with_parent(),  # noqa: PLW1509  (it only makes two system calls)
+            )
+
+    def _as_account(self) -> dict[str, object]:
+        # A session of its own keeps a Ctrl-C in the terminal away from the server: the command is to
+        # end first. The folder is one that the server's account can enter.
+        how: dict[str, object] = {"cwd": self.folder, "start_new_session": True}
+        if self._account is not None:
+            how |= {
+                "user": self._account.pw_uid,
+                "group": self._account.pw_gid,
+                "extra_groups": [],
+                "env": {**os.environ, "HOME": str(self.folder)},
+            }
+        return how
+
+    def _becomes_ready(self) -> bool:
+        """Wait until the server answers; False when it ended or took too long."""
+        assert self._process is not None
+        state = self.folder / "data" / "postmaster.pid"
+        deadline = time.monotonic() + START_SECONDS
+        while self._process.poll() is None and time.monotonic() < deadline:
+            with suppress(FileNotFoundError):
+                lines = state.read_text().splitlines()
+                # The eighth line is the postmaster's own word on its state. A file that a crash left
+                # behind carries another process id.
+                if len(lines) >= 8 and lines[0] == str(self._process.pid) and lines[7].strip() == "ready":
+                    return True
+            time.sleep(0.01)
+        return False
+
+
+def find_programs() -> Path:
+    """The folder of PostgreSQL's programs on this machine, installed if that is possible."""
+    found = programs_here()
+    if found is None and os.geteuid() == 0 and shutil.which("apt-get"):
+        install_programs()
+        found = programs_here()
+    if found is None:
+        raise PostgresUnavailable(
+            "PostgreSQL's programs (initdb, postgres) are not on this machine. Install the server "
+            "(on Debian or Ubuntu: sudo apt-get install postgresql; on Fedora: sudo dnf install "
+            "postgresql-server; on macOS: brew install postgresql@17), or put its bin folder on PATH."
+        )
+    return found
+
+
+def programs_here() -> Path | None:
+    """Looks on PATH, in Debian's folders (the newest version first) and asks pg_config."""
+    on_path = shutil.which("postgres")
+    candidates = [Path(on_path).resolve().parent] if on_path else []
+    candidates += sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=version_of, reverse=True)
+    if config := shutil.which("pg_config"):
+        asked = subprocess.run([config, "--bindir"], capture_output=True, text=True, check=False)
+        candidates.append(Path(asked.stdout.strip()))
+    for folder in candidates:
+        if all(os.access(folder / program, os.X_OK) for program in ("initdb", "postgres")):
+            return folder
+    return None
+
+
+def version_of(bin_folder: Path) -> tuple[int, ...]:
+    return tuple(int(n) for n in re.findall(r"\d+", bin_folder.parent.name))
+
+
+def install_programs() -> None:
+    """Install Debian's package, without the cluster that it would make and start by itself."""
+    print("installing PostgreSQL ...", file=sys.stderr, flush=True)
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    CREATECLUSTER.parent.mkdir(parents=True, exist_ok=True)
+    CREATECLUSTER.write_text("create_main_cluster = false\n")
+    try:
+        for words in (["update"], ["install", "-y", "--no-install-recommends", "postgresql"]):
+            done = subprocess.run(
+                ["apt-get", "-qq", *words], env=environment, capture_output=True, text=True, check=False
+            )
+            if done.returncode:
+                raise PostgresUnavailable(f"apt-get {words[0]} failed:\n{done.stdout}{done.stderr}")
+    finally:
+        CREATECLUSTER.unlink()
+
+
+def account_for_server() -> pwd.struct_passwd | None:
+    """Whom the server runs as: PostgreSQL refuses root. None: as whoever runs this."""
+    if os.geteuid() != 0:
+        return None
+    for name in ("postgres", "nobody"):
+        with suppress(KeyError):
+            return pwd.getpwnam(name)
+    raise PostgresUnavailable("root may not run PostgreSQL, and there is no account postgres or nobody")
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def die_with_parent() -> Callable[[], None] | None:
+    """On Linux: have the kernel stop the server when this process is killed without warning."""
+    if not sys.platform.startswith("linux"):
+        return None
+    libc = ctypes.CDLL(None, use_errno=True)
+    parent = os.getpid()
+
+    def ask_kernel() -> None:
+        pr_set_pdeathsig = 1
+        libc.prctl(pr_set_pdeathsig, signal.SIGINT)
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return ask_kernel
+
+
+class Command:
+    """The command beside the server, and the signals that are meant for it."""
+
+    def __init__(self) -> None:
+        self._child: subprocess.Popen[bytes] | None = None
+        self._starting = False
+        self._early: list[int] = []
+        self._over = False
+
+    def run(self, words: Sequence[str], environment: dict[str, str]) -> int:
+        """Run to the end; the exit code as a shell would give it."""
+        self._starting = True
+        try:
+            child = subprocess.Popen(words, env=environment)
+        except OSError as error:
+            self._over = True
+            print(f"cannot run {words[0]}: {error.strerror}", file=sys.stderr)
+            return 127
+        self._child = child
+        for number in self._early:
+            child.send_signal(number)
+        code = child.wait()
+        self._over = True
+        return code if code >= 0 else 128 - code
+
+    def on_signal(self, number: int, _frame: FrameType | None) -> None:
+        """Pass it on and wait for the command; before there is one, stop."""
+        if self._over:
+            return
+        if self._child is None:
+            if self._starting:
+                self._early.append(number)
+                return
+            self._over = True
+            raise SystemExit(128 + number)
+        # A Ctrl-C in the terminal has reached the command already; twice would cut pytest's own
+        # cleaning up short.
+        if number != signal.SIGINT or not terminal_signals_us():
+            self._child.send_signal(number)
+
+
+def terminal_signals_us() -> bool:
+    """Whether we stand in the foreground of a terminal, which sends its Ctrl-C to the whole group."""
+    try:
+        terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)
+    except OSError:
+        return False
+    try:
+        return os.tcgetpgrp(terminal) == os.getpgrp()
+    except OSError:
+        return False
+    finally:
+        os.close(terminal)
+
+
+def main(arguments: Sequence[str]) -> int:
+    options, separator, words = split_arguments(arguments)
+    if not separator or not words or set(options) - {"--fast"}:
+        print(__doc__, file=sys.stderr)
+        return 2
+    command = Command()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, command.on_signal)
+    try:
+        with PostgresServer(fast="--fast" in options) as server:
+            return command.run(words, {**os.environ, VARIABLE: server.url})
+    except PostgresUnavailable as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def split_arguments(arguments: Sequence[str]) -> tuple[list[str], bool, list[str]]:
+    """Ours, whether there was a `--`, and the command."""
+    if "--" not in arguments:
+        return list(arguments), False, []
+    at = list(arguments).index("--")
+    return list(arguments[:at]), True, list(arguments[at + 1 :])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

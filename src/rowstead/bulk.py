@@ -1,0 +1,248 @@
+"""Writes of many rows: all or nothing, of any size, by the fastest way that each database has.
+
+A database with arrays takes one parameter per column; rows that nobody asks back are copied where
+there is a bulk path; otherwise one statement runs once per row, in one go. Written as plans.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+from rowstead.compiled import Compiler
+from rowstead.conditions import VALUE, read
+from rowstead.errors import ValidationError
+from rowstead.expressions import table_clause, unwrapped
+from rowstead.plan import Atomic, Call, Copy, Many, ManyReturning, Plan, Record
+from rowstead.schema import Table
+from rowstead.sentinels import Inc
+from rowstead.statements import Target, require_key
+from rowstead.values import encoder, json_text
+
+COPY_FROM = 50
+"""Rows from which the bulk path is worth its extra round trips."""
+ARRAY_ROWS = 10_000
+"""Rows in one statement of array parameters: bounds the memory that one takes."""
+KEYS_PER_DELETE = 500
+
+Given = tuple[tuple[str, Any], ...]
+
+
+class Group(NamedTuple):
+    """Rows that set the same columns in the same way: their values and their places in the input."""
+
+    given: Given
+    rows: list[list[Any]]
+    places: list[int]
+
+
+class ColumnType(NamedTuple):
+    """What the server says of a column: its type's name, and whether it is an array."""
+
+    name: str
+    is_array: bool
+
+
+class ServerTable(NamedTuple):
+    """What the server says of a table."""
+
+    columns: dict[str, ColumnType]
+    copyable: bool
+
+
+def insert_many(
+    compiler: Compiler, table: Table, rows: Sequence[tuple[Given, list[Any]]], target: Target | None, returning: bool
+) -> Plan[Any]:
+    """Insert rows, each given as (columns and forms, values); the count, or the stored rows in input order.
+
+    Ignored rows are not in the result. The same key twice in one upsert: the last wins, and both
+    places of the result show it; with an `Inc` both count.
+    """
+    groups: dict[Given, Group] = {}
+    for place, (given, values) in enumerate(rows):
+        group = groups.setdefault(given, Group(given, [], []))
+        group.rows.append(values)
+        group.places.append(place)
+    found: list[Any] = [None] * len(rows)
+    if not groups:
+        return [] if returning else 0
+    if len(groups) == 1:
+        (group,) = groups.values()
+        total: int = yield from _insert_group(compiler, table, group, target, found if returning else None)
+    else:
+        total = yield Atomic(_insert_groups(compiler, table, list(groups.values()), target, found, returning))
+    return [row for row in found if row is not None] if returning else total
+
+
+def _insert_groups(
+    compiler: Compiler,
+    table: Table,
+    groups: Sequence[Group],
+    target: Target | None,
+    found: list[Any],
+    returning: bool,
+) -> Plan[int]:
+    total = 0
+    for group in groups:
+        total += yield from _insert_group(compiler, table, group, target, found if returning else None)
+    return total
+
+
+def _insert_group(
+    compiler: Compiler, table: Table, group: Group, target: Target | None, found: list[Any] | None
+) -> Plan[int]:
+    """Insert one group; puts the stored rows into `found` where it is a list."""
+    increments = any(form is Inc for _, form in group.given)
+    unique = range(len(group.rows))
+    if target is not None and target.action == "upsert" and not increments:
+        unique = _last_of_each(table, group, target)
+    rows = [group.rows[i] for i in unique]
+    values_only = all(form == VALUE for _, form in group.given)
+    if compiler.dialect.array_params and values_only and group.given:
+        server = yield from server_table(compiler, table)
+        plain = all(name in server.columns and not server.columns[name].is_array for name, _ in group.given)
+        if found is None and target is None and server.copyable and len(rows) >= COPY_FROM:
+            return (yield _copy(compiler, table, group.given, rows, server))
+        if plain:
+            records = yield from _by_arrays(compiler, table, group.given, rows, target, found is not None, server)
+            return _place(group, unique, records, found)
+    records = yield from _one_by_one(compiler, table, group.given, rows, target, found is not None)
+    return _place(group, unique, records, found)
+
+
+def _last_of_each(table: Table, group: Group, target: Target) -> Sequence[int]:
+    """For each key of an upsert the place of its last row, in the order of their first ones."""
+    names = [name for name, _ in group.given]
+    key = [names.index(name) for name in target.key or require_key(table)]
+    last: dict[Hashable, int] = {}
+    for i, values in enumerate(group.rows):
+        last[tuple(_hashable(values[k]) for k in key)] = i
+    return list(last.values())
+
+
+def _hashable(value: Any) -> Hashable:
+    return value if isinstance(value, Hashable) else json_text(value)
+
+
+def _place(group: Group, unique: Sequence[int], result: Any, found: list[Any] | None) -> int:
+    """Put the stored rows at their places in the input; the number of rows written."""
+    if found is None:
+        return result
+    for i, row in zip(unique, result, strict=False):
+        found[group.places[i]] = row
+    return len(result)
+
+
+def _by_arrays(
+    compiler: Compiler,
+    table: Table,
+    given: Given,
+    rows: list[list[Any]],
+    target: Target | None,
+    returning: bool,
+    server: ServerTable,
+) -> Plan[Any]:
+    types = tuple(_array_type(server.columns[name].name) for name, _ in given)
+    columns = table.all if returning else ()
+    compiled = compiler.get(("insert_from_arrays", table, given, types, target, columns))
+    chunks = [rows[i : i + ARRAY_ROWS] for i in range(0, len(rows), ARRAY_ROWS)]
+    calls = [
+        compiled.call(list(zip(*chunk, strict=True)), compiled.read_all if returning else None)
+        for chunk in chunks
+    ]
+    results = [(yield calls[0])] if len(calls) == 1 else (yield Atomic(_each(calls)))
+    return [row for result in results for row in result] if returning else sum(results)
+
+
+def _array_type(name: str) -> tuple[str, str]:
+    """JSON travels as an array of texts, since a driver cannot tell a JSON list from an array."""
+    return ("text", name) if name in ("json", "jsonb") else (name, name)
+
+
+def _each(calls: Sequence[Call[Any]]) -> Plan[list[Any]]:
+    results: list[Any] = []
+    for call in calls:
+        results.append((yield call))
+    return results
+
+
+def _copy(
+    compiler: Compiler, table: Table, given: Given, rows: list[list[Any]], server: ServerTable
+) -> Copy:
+    names = [name for name, _ in given]
+    encoders = [encoder(table.columns[name], compiler.codec) for name in names]
+    encoded = (
+        [unwrapped(encode(value)) for encode, value in zip(encoders, row, strict=True)] for row in rows
+    )
+    return Copy(table.schema, table.name, names, encoded)
+
+
+def _one_by_one(
+    compiler: Compiler,
+    table: Table,
+    given: Given,
+    rows: list[list[Any]],
+    target: Target | None,
+    returning: bool,
+) -> Plan[Any]:
+    columns = table.all if returning else ()
+    compiled = compiler.get(("insert", table, given, target, columns))
+    params = [compiled.bind(values) for values in rows]
+    if not returning:
+        return (yield Many(compiled.text, params, table.name))
+    records: list[Record | None] = yield ManyReturning(compiled.text, params, table.name)
+    stored = iter(compiled.read_all([r for r in records if r is not None]))
+    return [None if record is None else next(stored) for record in records]
+
+
+def server_table(compiler: Compiler, table: Table) -> Plan[ServerTable]:
+    """What the server's catalogue says of the table; asked once per table."""
+    known = compiler.facts.get(table)
+    if known is not None:
+        return known
+    question = compiler.dialect.column_types
+    assert question is not None
+    name = compiler.quoted_name(table_clause(table))
+    records: Sequence[Record] = yield Call(question, [name], list, table=table.name)
+    columns = {record[0]: ColumnType(record[1], record[2] == "A") for record in records}
+    found = ServerTable(columns, bool(records) and all(record[3] for record in records))
+    if columns:
+        compiler.facts[table] = found
+    return found
+
+
+def delete_many(compiler: Compiler, table: Table, keys: Iterable[Any]) -> Plan[int]:
+    """Remove the rows with these keys: values, or tuples or mappings for a composite key. The count."""
+    key = require_key(table)
+    if len(key) == 1:
+        name = key[0]
+        wanted = [k[name] if isinstance(k, dict) else k for k in keys]  # pyright: ignore[reportUnknownVariableType]
+        where, values = read({name: {"in": [k for k in wanted if k is not None]}}, table)
+        if not wanted:
+            return 0
+        call: Call[int] = compiler.get(("delete", table, where)).call(values, None)
+        return (yield call)
+    parts = [_key_values(table, key, k) for k in keys]
+    chunks = [parts[i : i + KEYS_PER_DELETE] for i in range(0, len(parts), KEYS_PER_DELETE)]
+    calls: list[Call[int]] = []
+    for chunk in chunks:
+        compiled = compiler.get(("delete_keys", table, len(chunk)))
+        calls.append(compiled.call([value for values in chunk for value in values], None))
+    if not calls:
+        return 0
+    results: list[int] = yield Atomic(_each(calls))
+    return sum(results)
+
+
+def _key_values(table: Table, key: tuple[str, ...], given: Any) -> list[Any]:
+    if isinstance(given, dict):
+        missing = [name for name in key if name not in given]
+        if missing:
+            raise ValidationError(f"Missing PK fields {missing} in a key of {table.name}", table=table.name)
+        return [given[name] for name in key]
+    if isinstance(given, (tuple, list)) and len(given) == len(key):  # pyright: ignore[reportUnknownArgumentType]
+        return list(given)  # pyright: ignore[reportUnknownArgumentType]
+    raise ValidationError(
+        f"{table.name} has a composite key {list(key)}: give a mapping per row, or a tuple in that order",
+        table=table.name,
+    )

@@ -1,0 +1,147 @@
+"""The statement cache: a statement's shape -> its text, its parameters' encoders and its reader.
+
+Building and compiling a SQLAlchemy expression costs 50 to 500 microseconds; reading a shape and
+looking it up costs one or two. So every statement is compiled once per shape and kept, bounded:
+512 texts, none with over 50 parameters or 4,096 characters. Tables are known by identity.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from rowstead.dialects import Dialect
+from rowstead.expressions import Slots
+from rowstead.plan import Call, Record
+from rowstead.schema import Table
+from rowstead.statements import BUILDERS, WRITES
+from rowstead.values import Encode, decoder
+
+MAX_TEXTS = 512
+MAX_PARAMS = 50
+MAX_LENGTH = 4_096
+
+
+class Compiled:
+    """A statement's text and how its values travel; `bind` makes the parameters of one execution."""
+
+    __slots__ = ("_encoders", "_order", "read_all", "read_one", "table", "text", "writes")
+
+    def __init__(
+        self,
+        text: str,
+        table: str,
+        writes: bool,
+        order: Sequence[int],
+        encoders: Sequence[Encode | None],
+        read_all: Callable[[Sequence[Record]], list[Any]],
+    ) -> None:
+        self.text = text
+        self.table = table
+        self.writes = writes
+        self._order = None if list(order) == list(range(len(encoders))) else tuple(order)
+        self._encoders = tuple(encoders)
+        self.read_all = read_all
+
+        def read_one(records: Sequence[Record]) -> Any:
+            return read_all(records[:1])[0] if records else None
+
+        self.read_one = read_one
+
+    def bind(self, values: Sequence[Any]) -> list[Any]:
+        """The values as the driver takes them, in the order of the parameters."""
+        encoded = [
+            value if encode is None else encode(value)
+            for encode, value in zip(self._encoders, values, strict=True)
+        ]
+        return encoded if self._order is None else [encoded[i] for i in self._order]
+
+    def call(self, values: Sequence[Any], read: Callable[[Sequence[Record]], Any] | None) -> Call[Any]:
+        """One execution."""
+        return Call(self.text, self.bind(values), read, writes=self.writes, table=self.table)
+
+
+class Compiler:
+    """Compiles statements for one dialect, codec and parameter style, and keeps them."""
+
+    def __init__(self, dialect: Dialect, codec: str, paramstyle: str) -> None:
+        self.dialect = dialect
+        self.codec = codec
+        self.paramstyle = paramstyle
+        self.kept: dict[Any, Compiled] = {}
+        self.facts: dict[Any, Any] = {}
+        """What was learnt from this database about tables: `types.column_types`."""
+        self._text_dialect: Any = None
+
+    def get(self, key: tuple[Any, ...]) -> Compiled:
+        """The compiled statement of this key."""
+        found = self.kept.get(key)
+        if found is not None:
+            return found
+        compiled = self._compile(key)
+        if len(compiled._encoders) <= MAX_PARAMS and len(compiled.text) <= MAX_LENGTH:  # pyright: ignore[reportPrivateUsage]
+            if len(self.kept) >= MAX_TEXTS:
+                self.kept.pop(next(iter(self.kept)))
+            self.kept[key] = compiled
+        return compiled
+
+    def _compile(self, key: tuple[Any, ...]) -> Compiled:
+        operation, table = key[0], key[1]
+        slots = Slots(self.dialect, self.codec)
+        expression = BUILDERS[operation](slots, table, *key[2:])
+        text, names = self.text_of(expression)
+        order = [int(name[1:]) for name in names]
+        read_all = self._reader(table, _result_columns(expression, table))
+        return Compiled(text, table.name, operation in WRITES, order, slots.encoders, read_all)
+
+    def text_of(self, expression: Any) -> tuple[str, list[str]]:
+        """Any SQLAlchemy expression as text on one line, and its parameters' names in order."""
+        compiled = expression.compile(dialect=self._spelling())
+        return tidy(compiled.string), list(compiled.positiontup or ())
+
+    def quoted_name(self, clause: Any) -> str:
+        """A table's name as it stands in SQL."""
+        return self._spelling().identifier_preparer.format_table(clause)
+
+    def _spelling(self) -> Any:
+        if self._text_dialect is None:
+            self._text_dialect = self.dialect.sqlalchemy(self.paramstyle)
+        return self._text_dialect
+
+    def _reader(self, table: Table, names: Sequence[str]) -> Callable[[Sequence[Record]], list[Any]]:
+        if not names:
+            return list
+        decoders = [decoder(table.columns[name], self.codec) for name in names]
+        return table.hydrate(names, decoders)
+
+
+def text_of(expression: Any, dialect: Dialect, paramstyle: str) -> tuple[str, list[Any]]:
+    """A SQLAlchemy expression with its values as (text, parameters), for statements that run rarely."""
+    compiled = expression.compile(dialect=dialect.sqlalchemy(paramstyle))
+    return tidy(compiled.string), [compiled.params[name] for name in compiled.positiontup or ()]
+
+
+def _result_columns(expression: Any, table: Table) -> Iterable[str]:
+    """The names of the table's columns that the statement returns, in order."""
+    wanted = getattr(expression, "selected_columns", None) or getattr(expression, "_returning", ())
+    return [c.name for c in wanted if getattr(c, "name", None) in table.columns]
+
+
+_TOKENS = re.compile(r'"(?:[^"]|"")*"|`(?:[^`]|``)*`|\s*\n\s*|(?<=[\w"`])=(?=\S)')
+
+
+def tidy(text: str) -> str:
+    """SQLAlchemy's text as a person writes it: on one line, with spaces around SET's equal signs.
+
+    All values are parameters, so outside quoted names a line break is white space and an equal sign
+    without spaces is an assignment.
+    """
+
+    def mend(match: re.Match[str]) -> str:
+        token = match.group()
+        if token == "=":
+            return " = "
+        return token if token[0] in '"`' else " "
+
+    return _TOKENS.sub(mend, text).strip()

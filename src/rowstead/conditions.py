@@ -1,0 +1,293 @@
+"""The condition language: a filter is read once into a hashable shape and a flat list of values.
+
+    {"col": v}            equal; None is IS NULL; a list is IN          {"a": 1, "b": 2}   AND
+    {"col": {"gt": 1, "lte": 9}}   operators, AND                       [{…}, {…}]         OR
+    {"and": [..]} {"or": [..]} {"not": {..}} {"exists": {..}} {"not_exists": {..}}
+
+A column named like a connective is written `{"col": {"name": "not", "eq": 1}}`. A subquery is
+`{"table", "columns", "filter", "order", "limit", "offset"}`; inside it `"$outer.column"` is a
+column of the statement around it. Operators are in `operators.py`. Reading finds every unknown
+column and operator, so no SQL is ever made of a name that was not looked up.
+
+A shape is a nested tuple: `("and", shape, …)`, `("or", shape, …)`, `("not", shape)`,
+`("exists" | "not_exists", Subquery)`, or a term `(operator, column, operand)` whose operand is
+`VALUE`, `Now`, `Outer(column)`, `Listed(count, has_null)`, a pair, or a `Subquery`.
+"""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+from rowstead.access import FULL_ACCESS, Access
+from rowstead.errors import UndefinedTableError, ValidationError, did_you_mean
+from rowstead.operators import OPERATORS, OPPOSITE, SHORT_LIST, SPELLINGS, Operator, check_kind
+from rowstead.ordering import Order, read_order
+from rowstead.schema import COMPOSITE_KINDS, Column, Table
+from rowstead.sentinels import Now
+
+Shape: TypeAlias = tuple[Any, ...]
+Where: TypeAlias = "Mapping[str, Any] | Iterable[Mapping[str, Any]] | None"
+Scope: TypeAlias = Mapping[str, Table]
+"""Tables that a subquery may name."""
+
+VALUE = "value"
+EVERYTHING: Shape = ("and",)
+CONNECTIVES = ("and", "or", "not", "exists", "not_exists", "col")
+_OUTER = "$outer."
+_PLAIN = frozenset(
+    {int, str, float, bool, bytes, uuid.UUID, decimal.Decimal, datetime.datetime, datetime.date, datetime.time}
+)
+_COLLECTIONS = (list, tuple, set, frozenset, range)
+
+
+class Outer(NamedTuple):
+    """A column of the statement around a subquery."""
+
+    column: str
+
+
+class Listed(NamedTuple):
+    """A list operand: how many values (None: any number, as one parameter) and whether NULL is among them."""
+
+    count: int | None
+    has_null: bool
+
+
+class Subquery(NamedTuple):
+    """A subquery's shape; its values stand in the flat list where it is read."""
+
+    table: Table
+    column: str | None
+    where: Shape
+    order: Order
+    limited: bool
+    offset: bool
+
+
+def read(
+    where: Where, table: Table, *, access: Access = FULL_ACCESS, scope: Scope | None = None
+) -> tuple[Shape, list[Any]]:
+    """The filter as (shape, values). None, {} and [] are no filter: `EVERYTHING`.
+
+    Raises UndefinedColumnError for a column that the table lacks (or `access` hides) and
+    ValidationError for whatever is not a filter; both before any SQL exists.
+    """
+    values: list[Any] = []
+    if type(where) is dict and access is FULL_ACCESS:
+        return _read_flat(where, table, values, scope), values
+    reader = _Reader(table, values, access, scope)
+    if where is None:
+        return EVERYTHING, values
+    if isinstance(where, (list, tuple)) and not where:
+        return EVERYTHING, values
+    return reader.node(where), values
+
+
+def _read_flat(where: dict[str, Any], table: Table, values: list[Any], scope: Scope | None) -> Shape:
+    """The warm path: columns with plain values are read without further calls."""
+    columns = table.columns
+    shape: list[Any] = ["and"]
+    for name, value in where.items():
+        if type(value) in _PLAIN and name in columns and name not in CONNECTIVES:
+            shape.append(("eq", name, VALUE))
+            values.append(value)
+        else:
+            shape.append(_Reader(table, values, FULL_ACCESS, scope).entry(name, value))
+    return tuple(shape)
+
+
+class _Reader:
+    """Reads one filter; `depth` counts nesting, `outer` is the table around a subquery."""
+
+    __slots__ = ("access", "depth", "outer", "scope", "table", "terms", "values")
+
+    def __init__(
+        self,
+        table: Table,
+        values: list[Any],
+        access: Access,
+        scope: Scope | None,
+        outer: Table | None = None,
+    ) -> None:
+        self.table = table
+        self.values = values
+        self.access = access
+        self.scope = scope
+        self.outer = outer
+        self.depth = 0
+        self.terms = 0
+
+    def node(self, node: Any) -> Shape:
+        """A filter: a mapping (AND) or a list of filters (OR)."""
+        self.depth += 1
+        self.access.within("levels", self.depth, self.access.max_depth)
+        if self.depth > 200:
+            raise ValidationError("the filter is nested more than 200 levels deep")
+        try:
+            if isinstance(node, Mapping):
+                entries: Mapping[Any, Any] = node  # pyright: ignore[reportUnknownVariableType]
+                return ("and", *(self.entry(name, value) for name, value in entries.items()))
+            return ("or", *self._several(node, "a filter"))
+        finally:
+            self.depth -= 1
+
+    def _several(self, nodes: Any, what: str) -> Sequence[Shape]:
+        if not isinstance(nodes, (list, tuple)):
+            raise ValidationError(f"{what} is a dict, or a list of filters; got {type(nodes).__name__}")
+        return [self.node(n) for n in nodes]  # pyright: ignore[reportUnknownVariableType]
+
+    def entry(self, name: Any, value: Any) -> Shape:
+        """One key of a filter: a connective or a column."""
+        if name == "col" and isinstance(value, Mapping) and "name" in value:
+            rest: dict[str, Any] = dict(value)  # pyright: ignore[reportUnknownArgumentType]
+            return self._column(rest.pop("name"), rest)
+        if name in ("and", "or"):
+            return (name, *self._several(value, f"{name!r}"))
+        if name == "not":
+            return ("not", self.node(value))
+        if name in ("exists", "not_exists"):
+            return (name, self._subquery(value, None))
+        return self._column(name, value)
+
+    def _column(self, name: Any, value: Any) -> Shape:
+        column = self.access.column(self.table, name)
+        self.terms += 1
+        self.access.within("terms", self.terms, self.access.max_terms)
+        if isinstance(value, Mapping):
+            tests: Mapping[Any, Any] = value  # pyright: ignore[reportUnknownVariableType]
+            shapes = [self._test(column, spelling, operand) for spelling, operand in tests.items()]
+            return shapes[0] if len(shapes) == 1 else ("and", *shapes)
+        if isinstance(value, _COLLECTIONS):
+            return self._test(column, "in", value)
+        return self._test(column, "eq", value)
+
+    def _test(self, column: Column, spelling: Any, operand: Any) -> Shape:
+        operator = SPELLINGS.get(spelling) or SPELLINGS.get(str(spelling).lower())
+        if operator is None:
+            raise ValidationError(
+                f"there is no operator {spelling!r} (on column {column.name!r}); "
+                f'{did_you_mean(str(spelling), SPELLINGS)} (a JSON value is compared by {{"eq": …}})',
+                column=column.name,
+            )
+        if operator.name == "~" and not self.access.regex:
+            raise ValidationError("regular expressions are not allowed here", column=column.name)
+        check_kind(operator, column)
+        return self._operand(operator, column, operand)
+
+    def _operand(self, operator: Operator, column: Column, operand: Any) -> Shape:
+        if operator.takes == "one":
+            if operand is None and operator.on_none:
+                return (operator.on_none, column.name, None)
+            return (operator.name, column.name, self._one(operator, column, operand))
+        if operator.takes == "none":
+            if operand not in (True, False, None):
+                raise ValidationError(f"{operator.name!r} takes true or false, not {operand!r}")
+            name = operator.name if operand is not False else OPPOSITE[operator.name]
+            return (name, column.name, None)
+        if operator.takes == "list":
+            return (operator.name, column.name, self._list(operator, column, operand))
+        if operator.takes == "query":
+            return (operator.name, column.name, self._subquery(operand, column))
+        pair = list(operand) if isinstance(operand, (list, tuple)) else []  # pyright: ignore[reportUnknownArgumentType]
+        if len(pair) != 2:  # pyright: ignore[reportUnknownArgumentType]
+            raise ValidationError(f"{operator.name!r} takes [low, high], not {operand!r}", column=column.name)
+        low, high = pair  # pyright: ignore[reportUnknownVariableType]
+        first = self._one(operator, column, low)
+        return (operator.name, column.name, (first, self._one(operator, column, high)))
+
+    def _one(self, operator: Operator, column: Column, operand: Any) -> Any:
+        if operand is None:
+            raise ValidationError(
+                f"{operator.name!r} cannot compare column {column.name!r} with None; use is_null",
+                column=column.name,
+            )
+        if operand is Now or isinstance(operand, Now):
+            return Now
+        if self.outer is not None and isinstance(operand, str) and operand.startswith(_OUTER):
+            return Outer(self.outer.column(operand.removeprefix(_OUTER)).name)
+        if isinstance(operand, Mapping) and column.kind not in COMPOSITE_KINDS and column.type is not None:
+            raise ValidationError(f"{operator.name!r} on column {column.name!r} takes a value, not a dict")
+        self.values.append(operand)
+        return VALUE
+
+    def _list(self, operator: Operator, column: Column, operand: Any) -> Listed:
+        if not isinstance(operand, _COLLECTIONS):
+            raise ValidationError(
+                f"{operator.name!r} takes a list, not {type(operand).__name__}", column=column.name
+            )
+        everything: list[Any] = list(operand)  # pyright: ignore[reportUnknownArgumentType]
+        self.access.within("values in a list", len(everything), self.access.max_list)
+        some = [v for v in everything if v is not None]
+        for value in some:
+            if isinstance(value, (Now, Mapping)) or value is Now:
+                raise ValidationError(
+                    f"{operator.name!r} takes plain values, not {value!r}", column=column.name
+                )
+        has_null = len(some) < len(everything)
+        if len(some) <= SHORT_LIST:
+            self.values.extend(some)
+            return Listed(len(some), has_null)
+        self.values.append(some)
+        return Listed(None, has_null)
+
+    def _subquery(self, query: Any, column: Column | None) -> Subquery:
+        if not isinstance(query, Mapping):
+            raise ValidationError(
+                f'a subquery is {{"table": …, "columns": […], "filter": {{…}}}}, not {query!r}'
+            )
+        known = ("table", "columns", "filter", "order", "limit", "offset")
+        entries: dict[str, Any] = dict(query)  # pyright: ignore[reportUnknownArgumentType]
+        for name in entries:
+            if name not in known:
+                raise ValidationError(f"a subquery has no {name!r}; {did_you_mean(name, known)}")
+        table = self._table(entries.get("table"))
+        columns = entries.get("columns") or list(table.columns)[:1]
+        name = table.names(columns, "a subquery")[0] if column is not None else None
+        inner = _Reader(table, self.values, Access(regex=self.access.regex), self.scope, outer=self.table)
+        inner.depth = self.depth
+        where = entries.get("filter")
+        shape = inner.node(where) if where else EVERYTHING
+        order = read_order(entries.get("order"), table)
+        counts = [entries.get("limit"), entries.get("offset")]
+        for what, count in zip(("limit", "offset"), counts, strict=True):
+            if count is not None:
+                self.values.append(read_count(what, count))
+        return Subquery(table, name, shape, order, counts[0] is not None, counts[1] is not None)
+
+    def _table(self, named: Any) -> Table:
+        if isinstance(named, Table):
+            return named
+        described = getattr(named, "__rowstead__", None)
+        if callable(described):
+            table = described()
+            if isinstance(table, Table):
+                return table
+        if self.scope is not None and named in self.scope:
+            return self.scope[named]
+        hint = did_you_mean(str(named), self.scope or ())
+        raise UndefinedTableError(f"a subquery names an unknown table {named!r}; {hint}")
+
+
+def read_count(what: str, value: Any) -> int:
+    """A limit or offset: a whole number, not negative; else a ValidationError."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValidationError(f"{what} is a whole number, not {value!r}")
+    if value < 0:
+        raise ValidationError(f"{what} cannot be negative, got {value}")
+    return min(value, 2**63 - 1)
+
+
+def term_count(shape: Shape) -> int:
+    """How many operators a shape holds; a filter that must not be empty has at least one."""
+    if shape[0] in ("and", "or", "not"):
+        return sum(term_count(s) for s in shape[1:])
+    return 1
+
+
+def is_operator(name: Any) -> bool:
+    """Whether a shape's head is an operator's name and not a connective (`not` is both)."""
+    return name in OPERATORS

@@ -1,0 +1,199 @@
+"""`Database`: the core's handle. Lends a connection per statement, opens transactions, retries them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Self, TypeVar
+
+from rowstead.compiled import Compiler
+from rowstead.drivers.base import Connection, Driver, RawResult
+from rowstead.drivers.urls import Options, make_driver
+from rowstead.errors import HandleClosed, OperationalError, ReadOnlyError, RowsteadError
+from rowstead.plan import Call, Copy, Many, ManyReturning, Plan
+from rowstead.session import Session, Trace, Tracer, outcome
+from rowstead.transaction import Block, Savepoint, Transaction
+from rowstead.waiting import finish, sleep
+
+R = TypeVar("R")
+
+FIRST_DELAY = 0.005
+LONGEST_DELAY = 0.5
+"""Seconds between the tries of a transaction: doubled each time, up to this, with jitter."""
+
+
+class Database(Session):
+    """A database: statements run on its own connections, each a transaction of its own."""
+
+    def __init__(
+        self, driver: Driver, *, trace: Callable[[Trace], None] | None = None, trace_values: bool = False
+    ) -> None:
+        self.driver = driver
+        self.compiler = Compiler(driver.dialect, driver.codec, driver.paramstyle)
+        self.tracer = None if trace is None else Tracer(trace, trace_values)
+        self._closed = False
+
+    @classmethod
+    async def from_url(
+        cls,
+        url: str,
+        options: Options,
+        *,
+        trace: Callable[[Trace], None] | None = None,
+        trace_values: bool = False,
+    ) -> Self:
+        """Connect. Raises ValidationError for a wrong URL and UnreachableError when nobody answers."""
+        driver = make_driver(url, options)
+        await driver.open()
+        return cls(driver, trace=trace, trace_values=trace_values)
+
+    @property
+    def closed(self) -> bool:
+        return self._closed
+
+    async def close(self) -> None:
+        """Give every connection back. Statements after this raise HandleClosed; closing twice is fine."""
+        if not self._closed:
+            self._closed = True
+            await self.driver.close()
+
+    async def _lend(self, write: bool) -> Connection:
+        if self._closed:
+            raise HandleClosed("this database handle is closed")
+        return await self.driver.lend(write)
+
+    async def _once(self, call: Call[Any], write: bool) -> Any:
+        connection = await self._lend(write)
+        try:
+            result = await self._send(connection, call)
+        except BaseException as error:
+            lost = not isinstance(error, RowsteadError) or isinstance(error, OperationalError)
+            self.driver.take_back(connection, lost)
+            told = outcome(error, call)
+            if told is error:
+                raise
+            raise told from error.__cause__
+        self.driver.take_back(connection)
+        return result
+
+    async def run(self, call: Call[R]) -> R:
+        result = await self._once(call, call.writes)
+        return result if call.read is None else call.read(result)
+
+    async def raw(self, call: Call[RawResult]) -> RawResult:
+        if call.writes or not self.dialect.one_writer:
+            return await self._once(call, True)
+        try:
+            return await self._once(call, False)
+        except ReadOnlyError:
+            # It began like a query and turned out to write: nothing was done, so the writer runs it.
+            return await self._once(call, True)
+
+    async def bulk(self, step: Many | ManyReturning | Copy) -> Any:
+        async with self.block() as transaction:
+            return await transaction.bulk(step)
+
+    def block(
+        self, isolation: str | None = None, readonly: bool = False
+    ) -> AbstractAsyncContextManager[Transaction]:
+        """A transaction at this isolation level (None: the database's own)."""
+        if self._closed:
+            raise HandleClosed("this database handle is closed")
+        begin = self.dialect.begin(isolation, readonly)
+        if getattr(self.driver, "joined", False):
+            return JoinedBlock(self)
+        return Block(self, begin, write=not readonly)
+
+    async def pinned(self, plan: Plan[R]) -> R:
+        connection = await self._lend(True)
+        suspect = True
+        try:
+            result = await PinnedSession(self, connection).plan(plan)
+            await finish(connection.reset())
+            suspect = False
+        finally:
+            self.driver.take_back(connection, suspect)
+        return result
+
+    async def attempt(
+        self,
+        function: Callable[[Transaction], Awaitable[R]],
+        *,
+        max_retries: int,
+        isolation: str | None = None,
+        readonly: bool = False,
+    ) -> R:
+        """Run `function` in a transaction, again when another transaction was first.
+
+        Serializable unless told: at the usual default level a read-add-write loses updates without
+        an error. The function must be ready to run more than once.
+        """
+        delay = FIRST_DELAY
+        for tries_left in range(max_retries, -1, -1):
+            try:
+                async with self.block(isolation or "serializable", readonly) as transaction:
+                    return await function(transaction)
+            except RowsteadError as error:
+                if not error.retryable or not tries_left:
+                    raise
+            await sleep(delay * random.uniform(0.5, 1.5))
+            delay = min(delay * 2, LONGEST_DELAY)
+        raise AssertionError("unreachable")
+
+
+class PinnedSession(Session):
+    """One connection without a transaction, for a plan that needs the same session throughout."""
+
+    def __init__(self, database: Database, connection: Connection) -> None:
+        self.driver = database.driver
+        self.compiler = database.compiler
+        self.tracer = database.tracer
+        self.connection = connection
+
+    async def run(self, call: Call[R]) -> R:
+        result = await self._send(self.connection, call)
+        return result if call.read is None else call.read(result)
+
+    async def raw(self, call: Call[RawResult]) -> RawResult:
+        return await self._send(self.connection, call)
+
+    async def pinned(self, plan: Plan[R]) -> R:
+        return await self.plan(plan)
+
+    async def bulk(self, step: Many | ManyReturning | Copy) -> Any:
+        async with self.block() as transaction:
+            return await transaction.bulk(step)
+
+    def block(
+        self, isolation: str | None = None, readonly: bool = False
+    ) -> AbstractAsyncContextManager[Transaction]:
+        return Block(self, self.dialect.begin(isolation, readonly), True, pinned=self.connection)
+
+
+class JoinedBlock(AbstractAsyncContextManager[Transaction]):
+    """A block on a connection whose transaction is somebody else's: a savepoint of it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._savepoint: Savepoint | None = None
+        self._connection: Connection | None = None
+
+    async def __aenter__(self) -> Transaction:
+        database = self._database
+        self._connection = connection = await database.driver.lend(True)
+        outer = Transaction(database.driver, database.compiler, database.tracer, connection)
+        self._savepoint = Savepoint(outer)
+        try:
+            return await self._savepoint.__aenter__()
+        except BaseException:
+            database.driver.take_back(connection)
+            raise
+
+    async def __aexit__(self, *error: Any) -> None:
+        assert self._savepoint is not None
+        assert self._connection is not None
+        try:
+            await self._savepoint.__aexit__(*error)
+        finally:
+            self._database.driver.take_back(self._connection)

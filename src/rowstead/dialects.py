@@ -1,0 +1,192 @@
+"""One record of facts per database. Core code asks a fact, never a database's name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rowstead.errors import ValidationError, did_you_mean
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine.default import DefaultDialect
+    from sqlalchemy.sql.selectable import TableClause
+
+ISOLATION_LEVELS = ("read uncommitted", "read committed", "repeatable read", "serializable")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Dialect:
+    """What a database can do and how it spells what SQLAlchemy leaves to us."""
+
+    name: str
+    max_params: int
+    """The most parameters one statement may carry."""
+    array_params: bool
+    """Whether a whole list travels as one parameter: `= ANY($1)`, `unnest($1)`."""
+    copy: bool
+    """Whether there is a bulk path beside INSERT."""
+    regex: bool
+    """Whether the database has regular expressions."""
+    like_is_glob: bool
+    """Whether case-sensitive LIKE has to be spelled GLOB, with the pattern turned in the value."""
+    position: str
+    """The function of (text, part) that gives where the part begins, 0 when it is not there."""
+    ilike: str | None
+    """Our function of (pattern, text) where the database's own knows only ASCII's cases."""
+    decimal_key: str | None
+    """Our function that gives a decimal's order where the database has no decimals; None: it has."""
+    decimal_add: str | None
+    """Our function that adds decimals exactly where the database has none."""
+    json_list: str | None
+    """Our function that turns an element of a JSON list back to bytes where lists travel as JSON."""
+    nulls_are_high: bool
+    """Whether NULL sorts above every value unless told."""
+    key_may_be_null: bool
+    """Whether a primary key's columns can hold NULL."""
+    typed_columns: bool
+    """Whether the server holds a value to its column's type (SQLite does not)."""
+    one_writer: bool
+    """Whether only one transaction may write at a time (and begins by taking that right)."""
+    levels: bool
+    """Whether isolation levels can be chosen; without, every transaction is serializable."""
+    transaction_id: str | None
+    """SQL for the running transaction's id, NULL when it wrote nothing; None: there is no such thing."""
+    transaction_status: str | None
+    """SQL that tells, given an id as `$1`, `committed`, `aborted` or `in progress`."""
+    explain: str
+    """What stands before a statement to see its plan."""
+    column_types: str | None
+    """SQL for a table's columns, given its quoted name as `$1`: (name, type, category, plain table?)."""
+    stateless_words: frozenset[str]
+    """First words of statements that cannot change a connection's state; no other can be trusted."""
+    utc_now: str
+    """SQL for the current time as a value with a zone is stored; `Now()` on such a column."""
+
+    def begin(self, isolation: str | None, readonly: bool) -> str:
+        """The statement that opens a transaction.
+
+        `isolation` is any standard level's name, in any case; where the database has no levels every
+        name is taken, since what it gives is serializable.
+        """
+        level = isolation_level(isolation) if isolation is not None else None
+        if not self.levels:
+            return "BEGIN" if readonly else "BEGIN IMMEDIATE"
+        words = ["BEGIN"]
+        if level is not None:
+            words.append(f"ISOLATION LEVEL {level.upper()}")
+        if readonly:
+            words.append("READ ONLY")
+        return " ".join(words)
+
+    def insert(self, table: TableClause) -> Any:
+        """An INSERT that knows this database's ON CONFLICT clause."""
+        if self.name == "sqlite":
+            from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+            return sqlite_insert(table)
+        from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+
+        return postgresql_insert(table)
+
+    def sqlalchemy(self, paramstyle: str) -> DefaultDialect:
+        """A SQLAlchemy dialect that only writes text."""
+        if self.name == "sqlite":
+            return _sqlite_text(paramstyle)
+        return _postgresql_text(paramstyle)
+
+
+def isolation_level(name: str) -> str:
+    """The standard's spelling of an isolation level, or a ValidationError with a suggestion."""
+    level = " ".join(str(name).replace("_", " ").replace("-", " ").lower().split())
+    if level not in ISOLATION_LEVELS:
+        hint = did_you_mean(level, ISOLATION_LEVELS)
+        raise ValidationError(f"there is no isolation level {name!r}; {hint}")
+    return level
+
+
+def _postgresql_text(paramstyle: str) -> DefaultDialect:
+    from sqlalchemy.dialects.postgresql.base import PGDialect
+
+    return PGDialect(paramstyle=paramstyle)  # pyright: ignore[reportArgumentType]
+
+
+def _sqlite_text(paramstyle: str) -> DefaultDialect:
+    from sqlalchemy.dialects.sqlite.base import SQLiteCompiler, SQLiteDialect, SQLiteIdentifierPreparer
+
+    class Preparer(SQLiteIdentifierPreparer):
+        # SQLite takes a double-quoted name that it does not know for a string; a backtick it refuses.
+        def __init__(self, dialect: DefaultDialect) -> None:
+            super().__init__(dialect, initial_quote="`", final_quote="`", escape_quote="`")
+
+    class Compiler(SQLiteCompiler):
+        # SQLAlchemy writes `LIMIT ? OFFSET ?` even where no offset was asked for.
+        def limit_clause(self, select: Any, **kw: Any) -> str:
+            limit, offset = select._limit_clause, select._offset_clause
+            text = f" LIMIT {self.process(limit, **kw)}" if limit is not None else " LIMIT -1"
+            return text if offset is None else f"{text} OFFSET {self.process(offset, **kw)}"
+
+    class Text(SQLiteDialect):
+        preparer = Preparer
+        statement_compiler = Compiler
+        supports_statement_cache = False
+
+    return Text(paramstyle=paramstyle)  # pyright: ignore[reportArgumentType]
+
+
+POSTGRESQL = Dialect(
+    name="postgresql",
+    max_params=32_767,
+    array_params=True,
+    copy=True,
+    regex=True,
+    like_is_glob=False,
+    position="strpos",
+    ilike=None,
+    decimal_key=None,
+    decimal_add=None,
+    json_list=None,
+    nulls_are_high=True,
+    key_may_be_null=False,
+    typed_columns=True,
+    one_writer=False,
+    levels=True,
+    transaction_id="SELECT pg_current_xact_id_if_assigned()::text",
+    transaction_status="SELECT pg_xact_status($1::text::xid8)",
+    explain="EXPLAIN",
+    column_types=(
+        "SELECT a.attname::text, format_type(a.atttypid, -1), t.typcategory::text,"
+        " c.relkind IN ('r', 'p') AND NOT c.relrowsecurity"
+        " FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_type t ON t.oid = a.atttypid"
+        " WHERE c.oid = to_regclass($1::text) AND a.attnum > 0 AND NOT a.attisdropped"
+    ),
+    stateless_words=frozenset(),
+    utc_now="CURRENT_TIMESTAMP",
+)
+
+SQLITE = Dialect(
+    name="sqlite",
+    max_params=32_766,
+    array_params=False,
+    copy=False,
+    regex=False,
+    like_is_glob=True,
+    position="instr",
+    ilike="rowstead_ilike",
+    decimal_key="rowstead_decimal",
+    decimal_add="rowstead_decimal_add",
+    json_list="rowstead_bytes",
+    nulls_are_high=False,
+    key_may_be_null=True,
+    typed_columns=False,
+    one_writer=True,
+    levels=False,
+    transaction_id=None,
+    transaction_status=None,
+    explain="EXPLAIN QUERY PLAN",
+    column_types=None,
+    stateless_words=frozenset({"select", "with", "values", "explain", "insert", "update", "delete", "replace"}),
+    utc_now="strftime('%Y-%m-%d %H:%M:%f+00:00', 'now')",
+)
+
+DIALECTS: Mapping[str, Dialect] = {d.name: d for d in (POSTGRESQL, SQLITE)}

@@ -1,0 +1,1 @@
+"""Drivers: one module per database library, the pool beside them, URLs to choose one."""

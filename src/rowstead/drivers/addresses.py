@@ -1,0 +1,157 @@
+"""Database URLs: what they mean, what is wrong with one, and how it is shown without its password.
+
+Knows the names of drivers, not the drivers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from urllib.parse import parse_qsl, unquote
+
+from rowstead.errors import ValidationError, did_you_mean
+
+SCHEMES: dict[str, tuple[str, str | None]] = {
+    "postgresql": ("postgresql", None),
+    "postgres": ("postgresql", None),
+    "postgresql+asyncpg": ("postgresql", "asyncpg"),
+    "postgres+asyncpg": ("postgresql", "asyncpg"),
+    "postgresql+psycopg": ("postgresql", "psycopg"),
+    "postgres+psycopg": ("postgresql", "psycopg"),
+    "sqlite": ("sqlite", None),
+    "sqlite+aiosqlite": ("sqlite", None),
+}
+"""Scheme -> database, and the driver where the scheme names one. SQLite has only ours."""
+
+ASYNC_DRIVERS = ("asyncpg", "psycopg")
+SYNC_DRIVERS = ("psycopg",)
+"""The drivers for PostgreSQL that a world has, the preferred one first."""
+
+MODES = ("ro", "rw", "rwc")
+MEMORY = ":memory:"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a handle keeps its connections. Times are seconds; None is no limit.
+
+    min_size, max_size: bounds of the pool; None takes the driver's own (1 and 10; SQLite 1 and 4
+    readers), and one of them given alone moves the other's default along.
+    """
+
+    min_size: int | None = None
+    max_size: int | None = None
+    connect_timeout: float | None = 10.0
+    acquire_timeout: float | None = 30.0
+    statement_timeout: float | None = None
+    max_lifetime: float | None = 3600.0
+    max_idle: float | None = 600.0
+
+    def bounds(self, default_max: int = 10) -> tuple[int, int]:
+        """The pool's bounds, checked."""
+        low, high = self.min_size, self.max_size
+        if high is None:
+            high = default_max if low is None else max(default_max, low)
+        if low is None:
+            low = min(1, high)
+        for name, size in (("min_size", low), ("max_size", high)):
+            if type(size) is not int or size < 1:
+                raise ValidationError(f"{name} must be a whole number of at least 1, not {size!r}")
+        if low > high:
+            raise ValidationError(
+                f"min_size={low} is more than max_size={high}; raise max_size or lower min_size"
+            )
+        return low, high
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A database URL, read. `dsn` is PostgreSQL's, `path` and `mode` are SQLite's."""
+
+    database: str
+    driver: str | None = None
+    dsn: str = field(default="", repr=False)
+    path: str = ""
+    mode: str = "rwc"
+
+
+def parse(url: str) -> Address:
+    """Read a URL. ValidationError says what is wrong with it, and never shows a password."""
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        raise ValidationError(
+            "this is no database URL: it must begin like sqlite:///file.db or postgresql://user@host/name; "
+            f"known schemes: {', '.join(SCHEMES)}"
+        )
+    known = SCHEMES.get(scheme.lower())
+    if known is None:
+        hint = did_you_mean(scheme.lower(), SCHEMES)
+        more = "" if hint.startswith("known") else f" Known: {', '.join(SCHEMES)}"
+        raise ValidationError(f"no driver for the URL scheme {scheme!r}; {hint}{more}")
+    database, driver = known
+    if database == "sqlite":
+        return _sqlite(scheme, rest)
+    # What follows may name several hosts; reading it is the driver's own business.
+    return Address(database, driver, dsn=f"postgresql://{rest}")
+
+
+def _sqlite(scheme: str, rest: str) -> Address:
+    location, _, query = rest.partition("?")
+    mode = _mode(query)
+    if not location:
+        path = MEMORY
+    elif not location.startswith("/"):
+        raise ValidationError(
+            f"a SQLite URL has three slashes before a relative path, four before an absolute one: "
+            f"write {scheme}:///{location}"
+        )
+    else:
+        path = unquote(location[1:])
+        if not path or "\0" in path:
+            raise ValidationError(
+                f"a SQLite URL needs a file: {scheme}:///file.db, or {scheme}:///:memory: for one in memory"
+            )
+    if path == MEMORY and mode != "rwc":
+        raise ValidationError(f"mode={mode} needs a file; a database in memory begins empty")
+    return Address("sqlite", path=path, mode=mode)
+
+
+def _mode(query: str) -> str:
+    mode = "rwc"
+    for name, value in parse_qsl(query, keep_blank_values=True):
+        if name != "mode":
+            raise ValidationError(f"a SQLite URL knows no parameter {name!r}; {did_you_mean(name, ['mode'])}")
+        if value not in MODES:
+            raise ValidationError(f"mode={value} is not known; {did_you_mean(value, MODES)}")
+        mode = value
+    return mode
+
+
+def choose(address: Address, available: Sequence[str]) -> str:
+    """Which of a world's PostgreSQL drivers serves this address; ImportError when it is not installed."""
+    if address.driver is not None and address.driver not in available:
+        raise ValidationError(
+            f"{address.driver} is asynchronous only; use postgresql+{available[0]}:// for synchronous code"
+        )
+    wanted = (address.driver,) if address.driver is not None else tuple(available)
+    for name in wanted:
+        if find_spec(name) is not None:
+            return name
+    raise ImportError(
+        f"PostgreSQL needs the driver {wanted[0]}, which is not installed: pip install 'rowstead[{wanted[0]}]'"
+    )
+
+
+def safe_url(url: str) -> str:
+    """The URL as it may be shown: its passwords, wherever they stand, are ***."""
+    scheme, separator, rest = url.rpartition("://") if "://" not in url else url.partition("://")
+    # A password may hold anything, also unescaped @ / and ?: it ends at the last @ of all.
+    login, at, host = rest.rpartition("@")
+    user, colon, _ = login.partition(":")
+    shown = f"{scheme}{separator}{user}{colon and ':***'}{at}{host}"
+    return _SECRET.sub(r"\1***", shown)
+
+
+_SECRET = re.compile(r"((?:pass(?:word|wd)?|sslpassword)\s*=\s*)('(?:[^'\\]|\\.)*'|[^&\s]*)", re.IGNORECASE)

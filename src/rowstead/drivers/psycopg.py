@@ -1,0 +1,405 @@
+"""PostgreSQL by psycopg 3: connections that autocommit, take `$1`, and ask the server for types.
+
+Every text with values is described once per driver (one round trip); the `Shape` that comes of it
+says how values travel. The synchronous twin is generated from this file, so it waits only through
+`rowstead.waiting`. Pools and connections that a user brought are in `psycopg_borrowed`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator, Iterable, Sequence
+from typing import Any
+
+import psycopg
+from psycopg import AsyncConnection, AsyncRawCursor, generators
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.pq import DiagnosticField, ExecStatus, TransactionStatus
+from psycopg.sql import SQL, Identifier
+
+from rowstead.dialects import POSTGRESQL, Dialect
+from rowstead.drivers.base import RawResult
+from rowstead.drivers.pool import Pool
+from rowstead.drivers.postgresql import (
+    CLIENT_GRACE,
+    STALE,
+    affected,
+    may_be_several,
+    plain_dsn,
+    redefines,
+    reset_text,
+    server_error,
+    unreachable,
+    unreadable,
+)
+from rowstead.drivers.psycopg_values import USER_OIDS, Shape
+from rowstead.drivers.urls import Options
+from rowstead.errors import (
+    DataError,
+    DisconnectedError,
+    OperationalError,
+    PoolTimeout,
+    RowsteadError,
+    StatementError,
+    StatementTimeout,
+    UsageError,
+)
+from rowstead.plan import Record
+from rowstead.waiting import within
+
+SHAPES = 1024
+"""How many texts a driver remembers the server's description of; when full it starts afresh."""
+PREPARE_AFTER = 2
+PREPARED = 256
+LARGE_RESULT = 1000
+CLOSE_TIMEOUT = 5.0
+
+_IDLE, _ACTIVE, _INTRANS, _INERROR = (
+    TransactionStatus.IDLE,
+    TransactionStatus.ACTIVE,
+    TransactionStatus.INTRANS,
+    TransactionStatus.INERROR,
+)
+# Codes by which a table that was altered since its text was described makes itself known.
+_SHAPE_STATES = frozenset({"0A000", "26000", "42804", "42883"})
+
+
+class Shapes(dict[str, Shape]):
+    """What the server said of texts, for all connections of a driver. Bounded by `SHAPES`."""
+
+    def remember(self, text: str, shape: Shape) -> None:
+        if len(self) >= SHAPES:
+            self.clear()
+        self[text] = shape
+
+
+class PsycopgConnection:
+    """One connection. `raw` is psycopg's own; whoever makes this one sees to it that it autocommits."""
+
+    def __init__(self, raw: AsyncConnection[Any], shapes: Shapes, limit: float | None = None) -> None:
+        self.raw = raw
+        self.dirty = False
+        self._shapes = shapes
+        self._limit = limit
+        self._prepares = False
+        self._cursor = AsyncRawCursor(raw)
+        self._registered: set[int] = set()
+
+    @property
+    def in_transaction(self) -> bool:
+        return self.raw.pgconn.transaction_status in (_ACTIVE, _INTRANS, _INERROR)
+
+    @property
+    def is_closed(self) -> bool:
+        return self.raw.closed
+
+    async def fetch(self, text: str, params: Sequence[Any]) -> Sequence[Record]:
+        cursor = await self._run(text, params)
+        return await self._records(cursor)
+
+    async def execute(self, text: str, params: Sequence[Any]) -> int:
+        self._note(text)
+        if params or may_be_several(text):
+            cursor = await self._run(text, params)
+        else:
+            cursor = self._cursor
+            await within(self._limit, cursor.execute(text))
+        tag = cursor.statusmessage
+        if redefines(tag):
+            self._shapes.clear()
+        return affected(tag)
+
+    async def fetch_raw(self, text: str, params: Sequence[Any]) -> RawResult:
+        self._note(text)
+        cursor = await self._run(text, params)
+        tag = cursor.statusmessage
+        if redefines(tag):
+            self._shapes.clear()
+        if cursor.description is None:
+            return RawResult((), [], affected(tag))
+        columns = [column.name for column in cursor.description]
+        return RawResult(columns, await self._records(cursor), affected(tag))
+
+    async def execute_many(self, text: str, rows: Sequence[Sequence[Any]]) -> int:
+        if not rows:
+            return 0
+        shape = await self._shape(text)
+        await self._cursor.executemany(text, [shape.bind(row) for row in rows])
+        return self._cursor.rowcount
+
+    async def fetch_many(self, text: str, rows: Sequence[Sequence[Any]]) -> list[Record | None]:
+        if not rows:
+            return []
+        shape = await self._shape(text)
+        cursor = self._cursor
+        await cursor.executemany(text, [shape.bind(row) for row in rows], returning=True)
+        records: list[Record | None] = [await cursor.fetchone()]
+        while cursor.nextset():
+            records.append(await cursor.fetchone())
+        return records
+
+    async def copy_in(
+        self, schema: str | None, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]
+    ) -> int:
+        # The types that an INSERT of these columns would take are the columns' own.
+        marks = ", ".join(f"${n}" for n in range(1, len(columns) + 1))
+        names = {
+            "table": Identifier(schema, table) if schema else Identifier(table),
+            "columns": SQL(", ").join(map(Identifier, columns)),
+        }
+        insert = SQL("INSERT INTO {table} ({columns})").format(**names).as_string(self.raw)
+        shape = await self._shape(f"{insert} VALUES ({marks})")
+        form = " (FORMAT BINARY)" if shape.copies_binary else ""
+        text = SQL("COPY {table} ({columns}) FROM STDIN").format(**names).as_string(self.raw)
+        cursor = self._cursor
+        try:
+            async with cursor.copy((text + form).encode()) as copy:
+                if form:
+                    copy.set_types(shape.oids)
+                for row in rows:
+                    await copy.write_row(shape.bind(row))
+        except (TypeError, ValueError, OverflowError) as error:
+            if isinstance(error, RowsteadError):
+                raise
+            raise DataError(f"a value does not fit its column in {table!r}: {error}", table=table) from error
+        return cursor.rowcount
+
+    async def ping(self) -> None:
+        await self._cursor.execute("SELECT 1")
+
+    async def reset(self) -> None:
+        await self._cursor.execute(reset_text(self.in_transaction, self._prepares).encode())
+        self._prepares = False
+        self.dirty = False
+
+    async def close(self) -> None:
+        try:
+            await within(CLOSE_TIMEOUT, self.raw.close())
+        except (psycopg.Error, OSError):
+            self.terminate()
+
+    def terminate(self) -> None:
+        self.raw.pgconn.finish()
+
+    # ── inside ───────────────────────────────────────────────────────────────────────────────
+
+    def _note(self, text: str) -> None:
+        """Names given by SQL's own PREPARE outlive a reset, unless it takes care of them."""
+        if not self._prepares and "prepare" in text.lower():
+            self._prepares = True
+
+    async def _run(self, text: str, params: Sequence[Any]) -> AsyncRawCursor[Any]:
+        """Run one statement; where its table was altered since it was described, describe it anew."""
+        cursor = self._cursor
+        shape = known = self._shapes.get(text)
+        if shape is None:
+            shape = await self._describe(text)
+        try:
+            await within(self._limit, cursor.execute(text, shape.bind(params), binary=shape.binary))
+        except (psycopg.Error, DataError) as error:
+            fresh = None if known is None else await self._reshape(error, text, known)
+            if fresh is None:
+                raise
+            shape = fresh
+            await within(self._limit, cursor.execute(text, shape.bind(params), binary=shape.binary))
+        if shape.binary:
+            self._verify(text, shape, cursor)
+        return cursor
+
+    async def _records(self, cursor: AsyncRawCursor[Any]) -> Sequence[Record]:
+        if cursor.description is None:
+            return []
+        records = await cursor.fetchall()
+        if len(records) > LARGE_RESULT:
+            # A cursor keeps its last result: let go of a large one.
+            self._cursor = AsyncRawCursor(self.raw)
+        return records
+
+    def _verify(self, text: str, shape: Shape, cursor: AsyncRawCursor[Any]) -> None:
+        """Forget a description whose columns have changed: binary is right only for known types."""
+        result = cursor.pgresult
+        if result is not None and tuple(map(result.ftype, range(result.nfields))) != shape.results:
+            self._shapes.pop(text, None)
+
+    async def _shape(self, text: str) -> Shape:
+        return self._shapes.get(text) or await self._describe(text)
+
+    async def _describe(self, text: str) -> Shape:
+        raw = self.raw
+        async with raw.lock:
+            oids, columns, results = await within(
+                self._limit, raw.wait(_description(raw.pgconn, text.encode(raw.info.encoding)))
+            )
+        for oid in {o for o in (*oids, *results) if o >= USER_OIDS} - self._registered:
+            await self._register(oid)
+        types = raw.adapters.types
+        shape = Shape(oids, columns, results, lambda oid: _is_array(types.get(oid), oid))
+        self._shapes.remember(text, shape)
+        return shape
+
+    async def _register(self, oid: int) -> None:
+        """Make psycopg read lists of a type that this database defines."""
+        self._registered.add(oid)
+
+    async def _reshape(self, error: Exception, text: str, known: Shape) -> Shape | None:
+        """The description as it is now, where that may help; nothing of the statement was applied."""
+        status = self.raw.pgconn.transaction_status
+        state = getattr(error, "sqlstate", None)
+        self._shapes.pop(text, None)
+        if status not in (_IDLE, _INTRANS):
+            return None
+        if state in ("0A000", "26000") and (STALE in str(error) or state == "26000"):
+            # psycopg sees this command's tag and forgets what it had prepared.
+            await self._cursor.execute("DEALLOCATE ALL")
+            return await self._describe(text)
+        if isinstance(error, DataError) or state in _SHAPE_STATES or (state or "").startswith("22"):
+            fresh = await self._describe(text)
+            return None if fresh.same_as(known) else fresh
+        return None
+
+
+def _is_array(info: Any, oid: int) -> bool:
+    return info is not None and info.array_oid == oid
+
+
+def _description(
+    pgconn: Any, text: bytes
+) -> Generator[Any, Any, tuple[list[int], list[str], list[int]]]:
+    """Parameter types, column names and column types of one statement, in one round trip."""
+    results: list[Any] = []
+    ends = 0
+    pgconn.enter_pipeline_mode()
+    try:
+        pgconn.send_prepare(b"", text)
+        pgconn.send_describe_prepared(b"")
+        pgconn.pipeline_sync()
+        yield from generators.send(pgconn)
+        # Each command's results end with a None, the synchronisation has none.
+        while ends <= 2:
+            result = yield from generators.fetch(pgconn)
+            if result is None:
+                ends += 1
+            elif result.status == ExecStatus.PIPELINE_SYNC:
+                break
+            else:
+                results.append(result)
+    finally:
+        pgconn.exit_pipeline_mode()
+    for result in results:
+        if result.status == ExecStatus.FATAL_ERROR:
+            raise psycopg.errors.error_from_result(result)
+    if len(results) != 2:
+        raise psycopg.OperationalError("the connection was lost while a statement was described")
+    said = results[1]
+    return (
+        [said.param_type(i) for i in range(said.nparams)],
+        [said.fname(i).decode() for i in range(said.nfields)],
+        [said.ftype(i) for i in range(said.nfields)],
+    )
+
+
+class PsycopgDriver:
+    """PostgreSQL by psycopg with a pool of our own."""
+
+    dialect: Dialect = POSTGRESQL
+    codec = "psycopg"
+    paramstyle = "numeric_dollar"
+    own_pool = True
+    joined = False
+    json_as_text = False
+
+    def __init__(self, dsn: str, options: Options | None = None) -> None:
+        self._dsn = plain_dsn(dsn)
+        self._options = options = options or Options()
+        self._shapes = Shapes()
+        low, high = options.bounds()
+        self.pool: Pool[PsycopgConnection] = Pool(
+            self._connect,
+            min_size=low,
+            max_size=high,
+            acquire_timeout=options.acquire_timeout,
+            max_lifetime=options.max_lifetime,
+            max_idle=options.max_idle,
+        )
+
+    async def open(self) -> None:
+        await self.pool.open()
+
+    async def lend(self, write: bool) -> PsycopgConnection:
+        return await self.pool.acquire()
+
+    def take_back(self, connection: PsycopgConnection, suspect: bool = False) -> None:
+        self.pool.release(connection, suspect)
+
+    async def close(self) -> None:
+        await self.pool.close()
+
+    def translate(self, error: Exception) -> RowsteadError | None:
+        return translate(error)
+
+    async def _connect(self) -> PsycopgConnection:
+        options = self._options
+        settings = self._settings()
+        try:
+            raw = await within(
+                options.connect_timeout,
+                AsyncConnection.connect(
+                    self._dsn,
+                    autocommit=True,
+                    prepare_threshold=PREPARE_AFTER,
+                    cursor_factory=AsyncRawCursor,
+                    **settings,
+                ),
+            )
+        except (psycopg.Error, OSError) as error:
+            raise unreachable(self._dsn, error, options.connect_timeout) from error
+        raw.prepared_max = PREPARED
+        limit = options.statement_timeout
+        return PsycopgConnection(raw, self._shapes, None if limit is None else limit + CLIENT_GRACE)
+
+    def _settings(self) -> dict[str, Any]:
+        """Time limits as libpq takes them. What stands in the URL goes before, what is in Options adds."""
+        options = self._options
+        try:
+            given = conninfo_to_dict(self._dsn)
+        except psycopg.Error:
+            raise unreadable(self._dsn) from None
+        settings: dict[str, Any] = {}
+        if options.connect_timeout is not None and "connect_timeout" not in given:
+            settings["connect_timeout"] = max(1, math.ceil(options.connect_timeout))
+        if options.statement_timeout is not None:
+            setting = f"-c statement_timeout={math.ceil(options.statement_timeout * 1000)}"
+            settings["options"] = f"{given.get('options') or ''} {setting}".strip()
+        return settings
+
+
+# ── errors ───────────────────────────────────────────────────────────────────────────────────
+
+
+def translate(error: Exception) -> RowsteadError | None:
+    """psycopg's exception as ours; None when it is not one of its own."""
+    if not isinstance(error, psycopg.Error):
+        if isinstance(error, TimeoutError):
+            return StatementTimeout("the server did not answer within statement_timeout")
+        return DisconnectedError(f"the connection broke: {error}") if isinstance(error, OSError) else None
+    diagnostic = error.diag
+    if diagnostic.sqlstate is not None:
+        return server_error(
+            diagnostic.sqlstate,
+            diagnostic.message_primary or str(error),
+            detail=diagnostic.message_detail,
+            hint=diagnostic.message_hint,
+            table=diagnostic.table_name,
+            column=diagnostic.column_name,
+            constraint=diagnostic.constraint_name,
+        )
+    message = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    if type(error).__name__ == "PoolTimeout":
+        return PoolTimeout(message)
+    if isinstance(error, (psycopg.DataError, psycopg.NotSupportedError)) or "cannot adapt" in message:
+        return DataError(message)
+    if isinstance(error, psycopg.OperationalError) or "is closed" in message or "is lost" in message:
+        return DisconnectedError(f"the connection broke: {message}")
+    if isinstance(error, psycopg.ProgrammingError):
+        return StatementError(message)
+    return UsageError(message) if isinstance(error, psycopg.InterfaceError) else OperationalError(message)

@@ -1,0 +1,176 @@
+"""How a parameter travels by psycopg, decided by the type that the server gave it.
+
+psycopg chooses by the value's Python type; the server knows what the column takes. A `Shape` holds
+what the server said of one text: it turns the values of a call into what psycopg then sends right.
+Knows no connection: both worlds use this file.
+"""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import enum
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from psycopg.types.json import Json, Jsonb
+from pydantic_core import PydanticSerializationError, to_json
+
+from rowstead.drivers.postgresql import wrong_count
+from rowstead.errors import DataError
+from rowstead.plan import ServerTyped
+
+Convert = Callable[[Any], Any]
+
+USER_OIDS = 16384
+"""From here on a type's number belongs to this database: an enum, a composite, a domain."""
+
+# What psycopg sends the same way whatever the server expects.
+_PLAIN = frozenset(
+    {type(None), int, float, bool, str, bytes, decimal.Decimal, uuid.UUID}
+    | {datetime.date, datetime.time, datetime.timedelta, datetime.datetime}
+)
+# Result types that psycopg reads right from the binary format, and those that it reads faster.
+_BINARY_RIGHT = frozenset({16, 17, 20, 21, 23, 25, 700, 701, 1042, 1043, 1082, 1083, 1114, 1184, 2950})
+_BINARY_FASTER = frozenset({17, 700, 701, 1114, 1184, 2950})
+# Parameter types that COPY may send in the binary format, values being of the column's type.
+_COPY_BINARY = frozenset(
+    {16, 17, 20, 21, 23, 25, 114, 700, 701, 1043, 1082, 1083, 1114, 1184, 1186, 1266, 1700, 2950, 3802}
+)
+_JSON, _JSON_ARRAY, _JSONB, _JSONB_ARRAY = 114, 199, 3802, 3807
+_TIMESTAMP, _TIMESTAMP_ARRAY, _TIMESTAMPTZ, _TIMESTAMPTZ_ARRAY = 1114, 1115, 1184, 1185
+_NUMERIC_ARRAY, _FLOAT4_ARRAY, _FLOAT8_ARRAY = 1231, 1021, 1022
+
+
+def encode_json(value: Any) -> bytes:
+    """The JSON of any value that Pydantic knows; a DataError where it has none."""
+    try:
+        return to_json(value, by_alias=False)
+    except PydanticSerializationError as error:
+        raise DataError(f"{type(value).__name__} cannot be written as JSON: {error}") from None
+
+
+def plain(value: Any) -> Any:
+    """An Enum member's value, a `ServerTyped`'s inside, also within lists; else the value itself."""
+    if isinstance(value, ServerTyped):
+        return plain(value.value)
+    if isinstance(value, enum.Enum):
+        return value.value
+    if isinstance(value, (list, tuple)) and any(
+        isinstance(v, (enum.Enum, ServerTyped, list)) for v in value
+    ):
+        return [plain(v) for v in value]
+    return value
+
+
+def _as_json(value: Any) -> Any:
+    return Json(value.value if isinstance(value, ServerTyped) else value, encode_json)
+
+
+def _as_jsonb(value: Any) -> Any:
+    return Jsonb(value.value if isinstance(value, ServerTyped) else value, encode_json)
+
+
+def _without_zone(value: Any) -> Any:
+    value = plain(value)
+    if isinstance(value, datetime.datetime) and value.tzinfo is not None:
+        raise DataError(
+            "a `timestamp` column takes a datetime without zone: PostgreSQL would drop the zone in silence. "
+            "Use `timestamptz`, or .replace(tzinfo=None)"
+        )
+    return value
+
+
+def _with_zone(value: Any) -> Any:
+    # Without a zone a time is local to this process, as asyncpg and `datetime.timestamp()` have it.
+    value = plain(value)
+    if isinstance(value, datetime.datetime) and value.tzinfo is None:
+        return value.astimezone()
+    return value
+
+
+def _as_decimal(value: Any) -> Any:
+    value = plain(value)
+    if type(value) is int:
+        return decimal.Decimal(value)
+    return decimal.Decimal(repr(value)) if type(value) is float else value
+
+
+def _as_float(value: Any) -> Any:
+    value = plain(value)
+    return float(value) if isinstance(value, (int, decimal.Decimal)) else value
+
+
+def _each(convert: Convert) -> Convert:
+    """The converter of an array: of each element, where a list is one more dimension."""
+
+    def elements(value: Any) -> Any:
+        if isinstance(value, ServerTyped):
+            value = value.value
+        return listed(value)
+
+    def listed(value: Any) -> Any:
+        if isinstance(value, (list, tuple, set, frozenset)):
+            items: Iterable[Any] = value  # pyright: ignore[reportUnknownVariableType]
+            return [None if v is None else listed(v) for v in items]
+        return convert(value)
+
+    return elements
+
+
+_CONVERT: Mapping[int, Convert] = {
+    _JSON: _as_json,
+    _JSONB: _as_jsonb,
+    _JSON_ARRAY: _each(_as_json),
+    _JSONB_ARRAY: _each(_as_jsonb),
+    _TIMESTAMP: _without_zone,
+    _TIMESTAMPTZ: _with_zone,
+    _TIMESTAMP_ARRAY: _each(_without_zone),
+    _TIMESTAMPTZ_ARRAY: _each(_with_zone),
+    # psycopg refuses a list whose numbers are of several types.
+    _NUMERIC_ARRAY: _each(_as_decimal),
+    _FLOAT4_ARRAY: _each(_as_float),
+    _FLOAT8_ARRAY: _each(_as_float),
+}
+_ARRAY = _each(plain)
+
+
+class Shape:
+    """What the server said of one text: its parameters' types and its columns' names and types.
+
+    is_array: tells of a type's number whether it is an array.
+    """
+
+    __slots__ = ("binary", "columns", "converters", "oids", "results")
+
+    def __init__(
+        self,
+        oids: Sequence[int],
+        columns: Sequence[str],
+        results: Sequence[int],
+        is_array: Callable[[int], bool],
+    ) -> None:
+        self.oids = tuple(oids)
+        self.columns = tuple(columns)
+        self.results = tuple(results)
+        self.converters = tuple(_CONVERT.get(oid) or (_ARRAY if is_array(oid) else None) for oid in oids)
+        self.binary = _BINARY_RIGHT.issuperset(results) and not _BINARY_FASTER.isdisjoint(results)
+
+    @property
+    def copies_binary(self) -> bool:
+        return _COPY_BINARY.issuperset(self.oids)
+
+    def same_as(self, other: Shape) -> bool:
+        return self.oids == other.oids and self.results == other.results
+
+    def bind(self, params: Sequence[Any]) -> Sequence[Any]:
+        """The values of one call as psycopg takes them; ValidationError when they are too many or few."""
+        if len(params) != len(self.converters):
+            raise wrong_count(len(self.converters), len(params))
+        return [
+            (value if type(value) in _PLAIN else plain(value))
+            if convert is None or value is None
+            else convert(value)
+            for value, convert in zip(params, self.converters, strict=True)
+        ]

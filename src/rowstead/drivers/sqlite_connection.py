@@ -1,0 +1,326 @@
+"""One blocking connection to a SQLite file through the standard library.
+
+Autocommits: transactions are the explicit BEGIN of whoever stands above. SQLite itself never waits
+for a lock (`timeout=0`); the waiting is ours, so that it can be bounded and stopped. Must not know
+of pools, threads or other connections.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from time import monotonic, sleep
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from rowstead.drivers.base import RawResult
+from rowstead.drivers.sqlite_functions import register
+from rowstead.errors import StatementTimeout, UsageError
+from rowstead.plan import Record
+
+T = TypeVar("T")
+
+MEMORY = ":memory:"
+CACHED_STATEMENTS = 512
+LONGEST_NAP = 0.02
+QUICK_OPERATIONS = 1000
+"""Steps of SQLite's machine (some 0.05 ms) that `fetch_quickly` may take; at most twice as many."""
+CLOCK_OPERATIONS = 5000
+"""Steps after which a statement with a time limit looks at the clock."""
+
+_WITH = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/)*WITH\b", re.IGNORECASE | re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How to open a file. `mode` is SQLite's: "ro", "rw" (it must exist) or "rwc" (made if not).
+
+    `reader`: this connection only ever reads; writes are refused. Times are seconds.
+    """
+
+    path: str
+    mode: str = "rwc"
+    reader: bool = False
+    busy_timeout: float = 30.0
+    statement_timeout: float | None = None
+
+    @property
+    def pragmas(self) -> tuple[str, ...]:
+        if self.reader:
+            return ("PRAGMA query_only = ON", "PRAGMA foreign_keys = ON")
+        return (
+            "PRAGMA query_only = OFF",
+            "PRAGMA foreign_keys = ON",
+            # NORMAL would lose acknowledged commits on a power cut.
+            "PRAGMA synchronous = FULL",
+        )
+
+
+class SQLiteConnection:
+    """`drivers.base.Connection` for SQLite, blocking. Used by one thread at a time.
+
+    `stop`, set from another thread, ends a wait for a lock; `interrupt` ends a running statement.
+    """
+
+    __slots__ = ("_clock", "_db", "_deadline", "_quick", "_ticks", "dirty", "settings", "stop")
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.dirty = False
+        self.stop = False
+        self._db: sqlite3.Connection | None = None
+        self._clock = settings.statement_timeout is not None
+        self._deadline = 0.0
+        self._quick = False
+        self._ticks = 0
+
+    def connect(self) -> None:
+        """Open the file; raises sqlite3's errors."""
+        settings = self.settings
+        target = MEMORY if settings.path == MEMORY else f"file:{quote(settings.path)}?mode={settings.mode}"
+        self._db = sqlite3.connect(
+            target,
+            uri=settings.path != MEMORY,
+            timeout=0,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=CACHED_STATEMENTS,
+        )
+        try:
+            register(self._db)
+            self._watch_clock()
+            if not settings.reader and settings.path != MEMORY:
+                self.execute("PRAGMA journal_mode = WAL", ())
+            for pragma in settings.pragmas:
+                self.execute(pragma, ())
+            # SQLite opens lazily; only a read shows that this is a database.
+            self.fetch("SELECT count(*) FROM sqlite_master", ())
+        except BaseException:
+            self.terminate()
+            raise
+
+    @property
+    def reader(self) -> bool:
+        return self.settings.reader
+
+    @property
+    def in_transaction(self) -> bool:
+        return self._db is not None and self._db.in_transaction
+
+    @property
+    def is_closed(self) -> bool:
+        return self._db is None
+
+    def fetch(self, text: str, params: Sequence[Any]) -> list[Record]:
+        db = self._ready()
+        try:
+            return db.execute(text, params).fetchall()
+        except sqlite3.OperationalError as error:
+            if not _is_busy(error):
+                raise
+        return self._patiently(lambda: db.execute(text, params).fetchall())
+
+    def fetch_quickly(self, text: str, params: Sequence[Any]) -> list[Record] | None:
+        """As `fetch` for a statement that only reads; None when it would take long or had to wait."""
+        db = self._ready()
+        if not self._quick:
+            db.set_progress_handler(self._tick, QUICK_OPERATIONS)
+            self._quick = True
+        self._ticks = 0
+        try:
+            return db.execute(text, params).fetchall()
+        except sqlite3.OperationalError as error:
+            if _code(error) == sqlite3.SQLITE_INTERRUPT or _is_busy(error):
+                return None
+            raise
+
+    def end_quick(self) -> None:
+        """What runs from now on may take as long as it takes."""
+        if self._quick:
+            self._quick = False
+            self._watch_clock()
+
+    def execute(self, text: str, params: Sequence[Any]) -> int:
+        db = self._ready()
+        try:
+            return _run_to_end(db, text, params)
+        except sqlite3.OperationalError as error:
+            if not _is_busy(error):
+                raise
+        return self._patiently(lambda: _run_to_end(db, text, params))
+
+    def fetch_raw(self, text: str, params: Sequence[Any]) -> RawResult:
+        db = self._ready()
+        try:
+            return _run_raw(db, text, params)
+        except sqlite3.OperationalError as error:
+            if not _is_busy(error):
+                raise
+        return self._patiently(lambda: _run_raw(db, text, params))
+
+    def execute_many(self, text: str, rows: Sequence[Sequence[Any]]) -> int:
+        return self._ready().executemany(text, rows).rowcount
+
+    def fetch_many(self, text: str, rows: Sequence[Sequence[Any]]) -> list[Record | None]:
+        execute = self._ready().execute
+        found: list[Record | None] = []
+        for row in rows:
+            if self.stop:
+                raise _stopped()
+            # To its end, not only to its first record: a statement half run holds its locks.
+            records = execute(text, row).fetchall()
+            found.append(records[0] if records else None)
+        return found
+
+    def copy_in(
+        self, schema: str | None, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]
+    ) -> int:
+        raise UsageError("SQLite has no bulk path beside INSERT")
+
+    def ping(self) -> None:
+        self.fetch("SELECT 1", ())
+
+    def reset(self) -> None:
+        """No transaction, our pragmas, no temporary objects, no attached files."""
+        db = self._ready()
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        self.execute("PRAGMA query_only = OFF", ())
+        for name, kind in db.execute("SELECT name, type FROM temp.sqlite_master").fetchall():
+            if kind in ("table", "view", "trigger") and not name.startswith("sqlite_"):
+                db.execute(f"DROP {kind} IF EXISTS temp.{_quoted(name)}")
+        for _, name, _ in db.execute("PRAGMA database_list").fetchall():
+            if name not in ("main", "temp"):
+                db.execute(f"DETACH {_quoted(name)}")
+        for pragma in (*_DEFAULTS, *self.settings.pragmas):
+            self.execute(pragma, ())
+        self.dirty = False
+
+    def interrupt(self) -> None:
+        """End the running statement, from any thread."""
+        db = self._db
+        if db is not None:
+            try:
+                db.interrupt()
+            except sqlite3.ProgrammingError:
+                pass  # it was closed in this very moment
+
+    def close(self) -> None:
+        self.terminate()
+
+    def terminate(self) -> None:
+        db, self._db = self._db, None
+        if db is not None:
+            try:
+                db.close()
+            except sqlite3.Error:
+                pass  # a transaction that could not be rolled back here is rolled back by recovery
+
+    # ── inside ───────────────────────────────────────────────────────────────────────────────
+
+    def _ready(self) -> sqlite3.Connection:
+        if self._db is None:
+            raise sqlite3.ProgrammingError("Cannot operate on a closed database.")
+        if self.stop:
+            raise _stopped()
+        if self._clock:
+            limit = self.settings.statement_timeout
+            self._deadline = monotonic() + (limit or 0)
+        return self._db
+
+    def _watch_clock(self) -> None:
+        if self._db is not None:
+            if self._clock:
+                self._db.set_progress_handler(self._is_late, CLOCK_OPERATIONS)
+            else:
+                self._db.set_progress_handler(None, 0)
+
+    def _is_late(self) -> bool:
+        return monotonic() > self._deadline
+
+    def _tick(self) -> bool:
+        # SQLite counts over all runs of a prepared statement, so the first tick may come at once.
+        self._ticks += 1
+        return self._ticks > 1
+
+    def _patiently(self, attempt: Callable[[], T]) -> T:
+        """Repeat `attempt` while another connection holds the lock, in growing steps."""
+        started = monotonic()
+        limit = self.settings.busy_timeout
+        if self._clock:
+            limit = min(limit, self._deadline - started)
+        nap = 0.0005
+        while True:
+            if self.stop:
+                raise _stopped()
+            left = started + limit - monotonic()
+            if left <= 0:
+                raise StatementTimeout(
+                    f"the database file is locked by another process or handle for {limit:g} s; "
+                    "end its transaction, or raise the time-out"
+                )
+            sleep(min(nap, left))
+            nap = min(nap * 1.5, LONGEST_NAP)
+            try:
+                return attempt()
+            except sqlite3.OperationalError as error:
+                if not _is_busy(error):
+                    raise
+
+
+_DEFAULTS = (
+    "PRAGMA case_sensitive_like = OFF",
+    "PRAGMA ignore_check_constraints = OFF",
+    "PRAGMA recursive_triggers = OFF",
+    "PRAGMA reverse_unordered_selects = OFF",
+    "PRAGMA read_uncommitted = OFF",
+    "PRAGMA defer_foreign_keys = OFF",
+    "PRAGMA writable_schema = OFF",
+    "PRAGMA locking_mode = NORMAL",
+    "PRAGMA busy_timeout = 0",
+)
+"""Settings that a user's SQL may have changed and that others would notice."""
+
+
+def _run_to_end(db: sqlite3.Connection, text: str, params: Sequence[Any]) -> int:
+    cursor = db.execute(text, params)
+    if cursor.description is not None:
+        # INSERT … RETURNING commits when its last record was taken, not before.
+        cursor.fetchall()
+    return cursor.rowcount
+
+
+def _run_raw(db: sqlite3.Connection, text: str, params: Sequence[Any]) -> RawResult:
+    before = db.total_changes
+    cursor = db.execute(text, params)
+    count = cursor.rowcount
+    if cursor.description is None:
+        if count < 0 and _WITH.match(text):
+            # Only a write gives no columns after WITH; sqlite3 does not see that it is one.
+            count = db.execute("SELECT changes()").fetchone()[0]
+        return RawResult((), (), count)
+    columns = [column[0] for column in cursor.description]
+    records = cursor.fetchall()
+    # A write that returns has changed as many rows as it gave.
+    wrote = count >= 0 or db.total_changes != before
+    return RawResult(columns, records, len(records) if wrote else -1)
+
+
+def _is_busy(error: sqlite3.OperationalError) -> bool:
+    code = _code(error)
+    return code & 0xFF == sqlite3.SQLITE_BUSY and code != sqlite3.SQLITE_BUSY_SNAPSHOT
+
+
+def _code(error: sqlite3.Error) -> int:
+    # sqlite3 raises some errors of its own, which have no code.
+    return getattr(error, "sqlite_errorcode", 0)
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _stopped() -> StatementTimeout:
+    return StatementTimeout("the statement was stopped because its caller was cancelled")

@@ -1,0 +1,73 @@
+"""The SQL functions that every SQLite connection of ours has.
+
+They are what compiled statements need and SQLite lacks; all are deterministic, so an index on an
+expression may use them. Knows `sqlite3` and nothing of connections' states.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from functools import lru_cache
+
+from rowstead.decimals import decimal_key, decimal_sum
+from rowstead.errors import DataError
+
+Stored = int | float | str | bytes | None
+
+
+def register(connection: sqlite3.Connection) -> None:
+    """Make the functions known to one connection."""
+    for name, arguments, function in (
+        ("rowstead_decimal", 1, _decimal),
+        ("rowstead_decimal_add", 2, _decimal_add),
+        ("rowstead_ilike", 2, _ilike),
+        ("rowstead_bytes", 1, _bytes),
+    ):
+        connection.create_function(name, arguments, function, deterministic=True)
+
+
+def _decimal(value: Stored) -> str | None:
+    """The order of decimal numbers as text; what is no number stands after all that are."""
+    if value is None:
+        return None
+    if isinstance(value, bytes):
+        return "7" + value.hex()
+    try:
+        return decimal_key(value)
+    except DataError:
+        return f"6{value}"
+
+
+def _decimal_add(a: Stored, b: Stored) -> str | None:
+    if a is None or b is None:
+        return None
+    if isinstance(a, bytes) or isinstance(b, bytes):
+        raise DataError("a blob is no decimal number")
+    return decimal_sum(a, b)
+
+
+def _bytes(hexadecimal: str | None) -> bytes | None:
+    return None if hexadecimal is None else bytes.fromhex(hexadecimal)
+
+
+def _ilike(pattern: Stored, value: Stored) -> int | None:
+    """LIKE without regard to case in any alphabet: `%` any text, `_` one character, no escape."""
+    if pattern is None or value is None or isinstance(value, bytes):
+        return None
+    return _like_pattern(str(pattern)).match(str(value)) is not None
+
+
+@lru_cache(maxsize=256)
+def _like_pattern(pattern: str) -> re.Pattern[str]:
+    """The pattern as a regular expression that never backtracks over more than one part.
+
+    Taking the first place where each part fits is always right for LIKE, hence the atomic groups.
+    """
+    first, *rest = (
+        "".join("." if character == "_" else re.escape(character) for character in part)
+        for part in pattern.split("%")
+    )
+    middle = "".join(f"(?>.*?{part})" for part in rest[:-1] if part)
+    last = f".*{rest[-1]}" if rest else ""
+    return re.compile(rf"{first}{middle}{last}\Z", re.IGNORECASE | re.DOTALL)

@@ -1,0 +1,199 @@
+"""A SQLite connection for asynchronous code: the blocking one in a thread of its own.
+
+One hop for each operation: execute, fetch and commit travel together. A short read does not even
+hop: it runs where it stands, within a budget that SQLite itself keeps, and what turns out longer
+starts anew in the thread. Must not know SQL's meaning nor pools.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from queue import SimpleQueue
+from typing import Any, TypeVar
+
+from rowstead.drivers.base import RawResult
+from rowstead.drivers.sqlite_connection import Settings, SQLiteConnection
+from rowstead.errors import HandleClosed, UsageError
+from rowstead.plan import Record
+
+R = TypeVar("R")
+
+Job = tuple["asyncio.Future[Any]", Callable[..., Any], tuple[Any, ...]]
+
+PUSH_EVERY = 0.01
+"""Seconds between two interrupts of a cancelled statement: one alone may come just before it starts."""
+TURNS = 16
+"""Reads in a row that do not let other tasks run."""
+KNOWN_TEXTS = 1024
+
+# A call, a subquery or a virtual table can do any amount of work in one step of SQLite's machine,
+# where no budget is looked at; a column that equals a value cannot.
+_SHORT = re.compile(r"SELECT [^(]*\Z", re.DOTALL)
+_LONG = re.compile(r"\b(MATCH|LIKE|GLOB|UNION|JOIN|GROUP|DISTINCT)\b", re.IGNORECASE)
+
+
+class ThreadConnection:
+    """`drivers.base.Connection` for SQLite, asynchronous. Used by one task at a time.
+
+    Cancelling the caller stops the statement and waits for its end, so a cancelled call never goes
+    on behind its caller's back. It may be used from one event loop after another.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._connection = SQLiteConnection(settings)
+        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self.dirty = False
+        self._closed = False
+        self._short: dict[str, bool] = {}
+        self._turns = 0
+        threading.Thread(
+            target=_work, args=(self._jobs, self._connection), name="rowstead-sqlite", daemon=True
+        ).start()
+
+    async def connect(self) -> None:
+        """Open the file; raises sqlite3's errors."""
+        try:
+            await self._hop(self._connection.connect)
+        except BaseException:
+            self.terminate()
+            raise
+
+    @property
+    def reader(self) -> bool:
+        return self._connection.settings.reader
+
+    @property
+    def in_transaction(self) -> bool:
+        return not self._closed and self._connection.in_transaction
+
+    @property
+    def is_closed(self) -> bool:
+        return self._closed
+
+    async def fetch(self, text: str, params: Sequence[Any]) -> list[Record]:
+        connection = self._connection
+        short = self._short.get(text)
+        if short is None:
+            short = self._classify(text)
+        if short and not self._closed:
+            records = connection.fetch_quickly(text, params)
+            if records is not None:
+                self._turns += 1
+                if self._turns >= TURNS:
+                    self._turns = 0
+                    await asyncio.sleep(0)
+                return records
+            self._short[text] = False
+        return await self._hop(connection.fetch, text, params)
+
+    async def execute(self, text: str, params: Sequence[Any]) -> int:
+        return await self._hop(self._connection.execute, text, params)
+
+    async def fetch_raw(self, text: str, params: Sequence[Any]) -> RawResult:
+        return await self._hop(self._connection.fetch_raw, text, params)
+
+    async def execute_many(self, text: str, rows: Sequence[Sequence[Any]]) -> int:
+        return await self._hop(self._connection.execute_many, text, rows)
+
+    async def fetch_many(self, text: str, rows: Sequence[Sequence[Any]]) -> list[Record | None]:
+        return await self._hop(self._connection.fetch_many, text, rows)
+
+    async def copy_in(
+        self, schema: str | None, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]
+    ) -> int:
+        raise UsageError("SQLite has no bulk path beside INSERT")
+
+    async def ping(self) -> None:
+        await self._hop(self._connection.ping)
+
+    async def reset(self) -> None:
+        await self._hop(self._connection.reset)
+        self.dirty = False
+
+    async def close(self) -> None:
+        """Close the file and end the thread."""
+        if self._closed:
+            return
+        try:
+            await self._hop(self._connection.close)
+        finally:
+            self.terminate()
+
+    def terminate(self) -> None:
+        """End what runs and close, without waiting for it."""
+        if self._closed:
+            return
+        self._closed = True
+        self._connection.stop = True
+        self._connection.interrupt()
+        self._jobs.put(None)
+
+    def __del__(self) -> None:
+        # The thread holds the queue but not this object, so it ends with whoever forgot to close.
+        self._jobs.put(None)
+
+    def _classify(self, text: str) -> bool:
+        if len(self._short) >= KNOWN_TEXTS:
+            self._short.clear()
+        short = self._short[text] = _SHORT.match(text) is not None and _LONG.search(text) is None
+        return short
+
+    async def _hop(self, function: Callable[..., R], *arguments: Any) -> R:
+        """Run a function in the thread and wait for its result."""
+        if self._closed:
+            raise HandleClosed("this connection is closed")
+        self._connection.end_quick()
+        future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        self._jobs.put((future, function, arguments))
+        try:
+            return await future
+        except asyncio.CancelledError:
+            await self._stop()
+            raise
+
+    async def _stop(self) -> None:
+        """Stop the running job and wait until it has ended, however often one is cancelled."""
+        connection = self._connection
+        connection.stop = True
+        ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._jobs.put((ended, _nothing, ()))
+        while not ended.done():
+            connection.interrupt()
+            try:
+                await asyncio.wait((ended,), timeout=PUSH_EVERY)
+            except asyncio.CancelledError:
+                continue  # the cancellation under way is raised when the job has ended
+        connection.stop = self._closed
+
+
+def _nothing() -> None:
+    pass
+
+
+def _work(jobs: SimpleQueue[Job | None], connection: SQLiteConnection) -> None:
+    """The thread: one job after the other, until None; then the file is closed."""
+    while (job := jobs.get()) is not None:
+        future, function, arguments = job
+        try:
+            result, error = function(*arguments), None
+        except BaseException as raised:
+            result, error = None, raised
+        try:
+            future.get_loop().call_soon_threadsafe(_deliver, future, result, error)
+        except RuntimeError:
+            pass  # the loop has ended, and whoever waited with it
+        # Nothing of the last job may be kept alive while the next is waited for.
+        del job, future, function, arguments, result, error
+    connection.terminate()
+
+
+def _deliver(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
+    if future.done():
+        return
+    if error is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(result)

@@ -1,0 +1,181 @@
+"""What builders of SQL share: parameter slots, columns without a table, and a few spellings of ours.
+
+A builder makes its parameters in the order of the values that will be bound, so that a compiled
+statement is text plus one encoder per parameter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.elements import BindParameter, ColumnClause, ColumnElement
+from sqlalchemy.sql.functions import Function
+from sqlalchemy.sql.selectable import TableClause
+
+from rowstead.dialects import Dialect
+from rowstead.plan import ServerTyped
+from rowstead.schema import Column, Kind, Table, is_zoned
+from rowstead.sentinels import Now
+from rowstead.values import SQLITE_CODEC, Encode, encoder, json_text
+
+Expression = ColumnElement[Any]
+
+
+class Bare(sa.ColumnElement[Any]):
+    """An expression that stands without brackets: `SET n = n + $1`."""
+
+    inherit_cache = False
+
+    def __init__(self, inner: Expression) -> None:
+        self.inner = inner
+
+
+class IsNotTrue(sa.ColumnElement[Any]):
+    """The filter language's `not`: true where the inner condition is false or NULL."""
+
+    inherit_cache = False
+
+    def __init__(self, inner: Expression) -> None:
+        self.inner = inner
+
+
+class Verbatim(sa.ColumnElement[Any]):
+    """SQL that a dialect's record of facts spells."""
+
+    inherit_cache = False
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+class Around(sa.ColumnElement[Any]):
+    """A parameter between two pieces of SQL."""
+
+    inherit_cache = False
+
+    def __init__(self, before: str, inner: Expression, after: str) -> None:
+        self.before, self.inner, self.after = before, inner, after
+
+
+class Joined(sa.ColumnElement[Any]):
+    """Two pieces of SQL one behind the other."""
+
+    inherit_cache = False
+
+    def __init__(self, left: Expression, right: Expression) -> None:
+        self.left, self.right = left, right
+
+
+@compiles(Joined)
+def _joined(element: Joined, compiler: Any, **kw: Any) -> str:
+    return compiler.process(element.left, **kw) + compiler.process(element.right, **kw)
+
+
+@compiles(Bare)
+def _bare(element: Bare, compiler: Any, **kw: Any) -> str:
+    return compiler.process(element.inner, **kw)
+
+
+@compiles(IsNotTrue)
+def _is_not_true(element: IsNotTrue, compiler: Any, **kw: Any) -> str:
+    return f"({compiler.process(element.inner, **kw)}) IS NOT TRUE"
+
+
+@compiles(Verbatim)
+def _verbatim(element: Verbatim, compiler: Any, **kw: Any) -> str:
+    return element.text
+
+
+@compiles(Around)
+def _around(element: Around, compiler: Any, **kw: Any) -> str:
+    return f"{element.before}{compiler.process(element.inner, **kw)}{element.after}"
+
+
+def unwrapped(value: Any) -> Any:
+    """A value whose form the statement itself decides, by a cast."""
+    return value.value if type(value) is ServerTyped else value
+
+
+def table_clause(table: Table) -> TableClause:
+    """The table as SQLAlchemy knows it; one object per table, so that subqueries correlate."""
+    clause = table.facts.get("clause")
+    if clause is None:
+        columns = [sa.column(name) for name in table.columns]
+        clause = table.facts["clause"] = sa.table(table.name, *columns, schema=table.schema)
+    return clause
+
+
+def plain(name: str) -> ColumnClause[Any]:
+    """A column without its table, as a person writes it in a statement on one table."""
+    return sa.column(name)
+
+
+class Slots:
+    """Makes a statement's parameters, in order, and remembers how each value is encoded."""
+
+    def __init__(self, dialect: Dialect, codec: str) -> None:
+        self.dialect = dialect
+        self.codec = codec
+        self.encoders: list[Encode | None] = []
+
+    def _next(self, encode: Encode | None) -> BindParameter[Any]:
+        self.encoders.append(encode)
+        return sa.bindparam(f"v{len(self.encoders) - 1}")
+
+    def value(self, column: Column, then: Callable[[Any], Any] | None = None) -> BindParameter[Any]:
+        """The next parameter: a value of this column, perhaps turned further (`then`)."""
+        encode = encoder(column, self.codec)
+        return self._next(encode if then is None else lambda value: then(encode(value)))
+
+    def count(self) -> BindParameter[Any]:
+        """The next parameter: a LIMIT or OFFSET, already checked."""
+        self.encoders.append(None)
+        return sa.bindparam(f"v{len(self.encoders) - 1}", type_=sa.Integer())
+
+    def listed(self, column: Column) -> Expression:
+        """The next parameter: a list of this column's values, as something that can stand behind IN.
+
+        One array parameter, or one JSON text where the database has no arrays.
+        """
+        encode = encoder(column, self.codec)
+        function = self.dialect.json_list
+        if function is None:
+            return self._next(lambda values: [unwrapped(encode(v)) for v in values])
+        if column.kind is Kind.BYTES:
+            each = self._next(lambda values: json_text([encode(v).hex() for v in values]))
+            return Around(f"(SELECT {function}(value) FROM json_each(", each, "))")
+        each = self._next(lambda values: json_text([encode(v) for v in values]))
+        return Around("(SELECT value FROM json_each(", each, "))")
+
+    def list_of(self, column: Column, as_json: bool) -> Expression:
+        """The next parameter: one column of many rows, each value encoded (or written as JSON text)."""
+        encode = encoder(column, self.codec)
+        if as_json:
+            return self._next(lambda values: [None if v is None else json_text(v) for v in values])
+        return self._next(lambda values: [unwrapped(encode(v)) for v in values])
+
+    def now(self, column: Column) -> Expression:
+        """The current time in the form in which this column holds it."""
+        zoned = self.codec == SQLITE_CODEC and column.kind is Kind.DATETIME and is_zoned(column.type)
+        return Verbatim(self.dialect.utc_now if zoned else "CURRENT_TIMESTAMP")
+
+    def given(self, column: Column, value: Any) -> Expression:
+        """A parameter, or the current time where the shape says `Now`."""
+        return self.now(column) if value is Now else self.value(column)
+
+    def ordered(self, column: Column, expression: Expression) -> Expression:
+        """What of `expression` carries the order of this column's values."""
+        key = self.dialect.decimal_key
+        if key is None or column.kind is not Kind.DECIMAL:
+            return expression
+        return Function(key, expression)
+
+    def added(self, column: Column, expression: Expression) -> Expression:
+        """`expression` plus the next parameter."""
+        add = self.dialect.decimal_add
+        if add is not None and column.kind is Kind.DECIMAL:
+            return Function(add, expression, self.value(column))
+        return Bare(expression + self.value(column))

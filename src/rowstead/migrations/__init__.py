@@ -1,0 +1,91 @@
+"""Migrations: plans that bring a database to what a folder of files describes, each file once.
+
+The faces call these; a session runs them: `session.plan(migrate_plan(folder, dialect, paramstyle))`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rowstead.dialects import Dialect
+from rowstead.migrations.facts import facts_of
+from rowstead.migrations.formats import plain
+from rowstead.migrations.formats.plain import files
+from rowstead.migrations.migration import Migration, MigrationEvent, MigrationStatus, OnEvent
+from rowstead.migrations.runner import Runner
+from rowstead.plan import Plan
+
+__all__ = [
+    "LOCK_TIMEOUT",
+    "Migration",
+    "MigrationEvent",
+    "MigrationStatus",
+    "OnEvent",
+    "files",
+    "migrate_in_transaction_plan",
+    "migrate_plan",
+    "preview_plan",
+    "status_plan",
+]
+
+LOCK_TIMEOUT = 60.0
+"""How many seconds a runner waits for another to end."""
+
+PLAIN = "plain"
+
+
+def migrate_plan(
+    folder: str | Path,
+    dialect: Dialect,
+    paramstyle: str,
+    *,
+    source: str = PLAIN,
+    lock_timeout: float = LOCK_TIMEOUT,
+    on_event: OnEvent | None = None,
+) -> Plan[list[str]]:
+    """Apply the pending `.sql` files of `folder`; the result is their names, in order.
+
+    `source` keeps apart the rows of several folders that share one database. For a handle that is not
+    in a transaction. Raises ValidationError (the folder or a file is wrong; nothing was applied),
+    MigrationError (inconsistent, or a file failed: `error.applied`), TimeoutExceeded (another runner).
+    """
+    runner = _runner(folder, dialect, paramstyle, source, on_event)
+    return (yield from runner.migrate(lock_timeout))
+
+
+def migrate_in_transaction_plan(
+    folder: str | Path,
+    dialect: Dialect,
+    paramstyle: str,
+    *,
+    source: str = PLAIN,
+    lock_timeout: float = LOCK_TIMEOUT,
+    on_event: OnEvent | None = None,
+) -> Plan[list[str]]:
+    """As `migrate_plan`, inside a transaction that is open: all of it is kept or undone with that.
+
+    Raises UsageError if a pending file is marked no-transaction.
+    """
+    runner = _runner(folder, dialect, paramstyle, source, on_event)
+    return (yield from runner.migrate_in_transaction(lock_timeout))
+
+
+def status_plan(
+    folder: str | Path, dialect: Dialect, paramstyle: str, *, source: str = PLAIN
+) -> Plan[MigrationStatus]:
+    """Where the files of `folder` stand. Writes nothing."""
+    return (yield from _runner(folder, dialect, paramstyle, source, None).status())
+
+
+def preview_plan(
+    folder: str | Path, dialect: Dialect, paramstyle: str, *, source: str = PLAIN
+) -> Plan[list[str]]:
+    """The names that `migrate_plan` would apply, after the checks that it would make. Writes nothing."""
+    return (yield from _runner(folder, dialect, paramstyle, source, None).preview())
+
+
+def _runner(
+    folder: str | Path, dialect: Dialect, paramstyle: str, source: str, on_event: OnEvent | None
+) -> Runner:
+    migrations = plain.load(folder, facts_of(dialect).syntax)
+    return Runner(migrations, dialect, paramstyle, folder=str(folder), source=source, on_event=on_event)

@@ -1,0 +1,129 @@
+"""What the runner must know of each database: its syntax, its lock, and which statements stand alone.
+
+Data, one entry per database. Statements are recognised by their first tokens in capitals, joined by
+spaces.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from rowstead.dialects import Dialect
+from rowstead.errors import UsageError
+from rowstead.migrations.doubt import (
+    Catalogue,
+    Doubt,
+    IndexBuild,
+    IndexDrop,
+    Reindex,
+    Repeatable,
+    Unknowable,
+)
+from rowstead.migrations.ledger import LEDGER
+from rowstead.migrations.lock import AdvisoryLock, Lock, LockFile
+from rowstead.migrations.split import POSTGRESQL_SYNTAX, SQLITE_SYNTAX, Statement, Syntax
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """One database's entry."""
+
+    syntax: Syntax
+    lock: Lock
+    find_ledger: str
+    """SQL that gives the schema of the ledger's table, or no record when there is none."""
+    new_schema: str | None
+    """SQL that gives the schema in which a new table is made; None where there are no schemas."""
+    session: re.Pattern[str]
+    """Statements that only set the session: they are run again when a migration is taken up again."""
+    standing_alone: Sequence[tuple[re.Pattern[str], Doubt]]
+    """Statements that cannot run in a transaction."""
+    refused_in_transaction: frozenset[str]
+    """SQLSTATEs by which the server refuses such a statement, before anything was kept of it."""
+    otherwise: Sequence[tuple[re.Pattern[str], Doubt]]
+    """How a statement that was refused in a transaction and is not listed above is settled."""
+
+    def sets_session(self, statement: Statement) -> bool:
+        return self.session.match(" ".join(statement.words)) is not None
+
+    def stands_alone(self, statement: Statement) -> Doubt | None:
+        """How the statement is settled if it cannot run in a transaction; None if it can."""
+        return _first(self.standing_alone, statement)
+
+    def refused(self, statement: Statement, error: Exception) -> Doubt | None:
+        """How the statement is settled if `error` says that it cannot run in a transaction."""
+        if getattr(error.__cause__, "sqlstate", None) not in self.refused_in_transaction:
+            return None
+        return _first(self.otherwise, statement)
+
+    def settles(self, statement: Statement) -> Doubt:
+        """How a statement that was begun alone is settled."""
+        return _first((*self.standing_alone, *self.otherwise), statement) or Repeatable()
+
+
+def facts_of(dialect: Dialect) -> Facts:
+    """The entry of a database. Raises UsageError where migrations cannot run."""
+    try:
+        return FACTS[dialect.name]
+    except KeyError:
+        known = ", ".join(FACTS)
+        raise UsageError(f"migrations do not run on {dialect.name}; they do on: {known}") from None
+
+
+def _first(kinds: Sequence[tuple[re.Pattern[str], Doubt]], statement: Statement) -> Doubt | None:
+    words = " ".join(statement.words)
+    return next((doubt for pattern, doubt in kinds if pattern.match(words)), None)
+
+
+# Names rather than row versions: a vacuum in between must not look like a change.
+_POSTGRESQL_CATALOGUE = """
+SELECT md5(string_agg(line, '|' ORDER BY line)) FROM (
+  SELECT 'd' || datname AS line FROM pg_database
+  UNION ALL SELECT 't' || spcname FROM pg_tablespace
+  UNION ALL SELECT 's' || subname FROM pg_subscription
+  UNION ALL SELECT 'n' || nspname FROM pg_namespace WHERE nspname !~ '^pg_(temp|toast)'
+  UNION ALL SELECT 'c' || CAST(oid AS text) || relname || CAST(relkind AS text) || reltablespace FROM pg_class
+    WHERE relnamespace NOT IN (SELECT oid FROM pg_namespace WHERE nspname ~ '^pg_')
+  UNION ALL SELECT 'i' || CAST(indexrelid AS text) || indisvalid || indisready FROM pg_index
+  UNION ALL SELECT 'h' || CAST(inhrelid AS text) || ' ' || CAST(inhparent AS text) FROM pg_inherits
+  UNION ALL SELECT 'e' || CAST(enumtypid AS text) || enumlabel FROM pg_enum
+  UNION ALL SELECT 'p' || CAST(oid AS text) || proname FROM pg_proc
+) AS catalogue
+"""
+
+FACTS: Mapping[str, Facts] = {
+    "postgresql": Facts(
+        syntax=POSTGRESQL_SYNTAX,
+        lock=AdvisoryLock(LEDGER),
+        find_ledger=(
+            "SELECT n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+            f"WHERE c.oid = to_regclass('{LEDGER}')"
+        ),
+        new_schema="SELECT current_schema()",
+        session=re.compile(r"(SET|RESET|LOAD)\b(?! LOCAL)|SELECT (PG_CATALOG \. )?SET_CONFIG \("),
+        standing_alone=(
+            (re.compile(r"CREATE (UNIQUE )?INDEX CONCURRENTLY\b"), IndexBuild()),
+            (re.compile(r"DROP INDEX CONCURRENTLY\b"), IndexDrop()),
+            (re.compile(r"REINDEX\b"), Reindex()),
+            (re.compile(r"(VACUUM|ALTER SYSTEM)\b"), Repeatable()),
+            (re.compile(r"(CREATE|DROP) (DATABASE|TABLESPACE)\b"), Catalogue(_POSTGRESQL_CATALOGUE)),
+        ),
+        refused_in_transaction=frozenset({"25001", "2D000"}),
+        otherwise=(
+            (re.compile(r"(CALL|DO)\b"), Unknowable()),
+            (re.compile(""), Catalogue(_POSTGRESQL_CATALOGUE)),
+        ),
+    ),
+    "sqlite": Facts(
+        syntax=SQLITE_SYNTAX,
+        lock=LockFile("-rowstead-lock"),
+        find_ledger=f"SELECT NULL FROM sqlite_master WHERE type = 'table' AND name = '{LEDGER}'",
+        new_schema=None,
+        session=re.compile(r"(PRAGMA|ATTACH|DETACH)\b"),
+        standing_alone=((re.compile(r"VACUUM\b"), Repeatable()),),
+        refused_in_transaction=frozenset(),
+        otherwise=(),
+    ),
+}

@@ -1,0 +1,1 @@
+"""Formats of migrations: each is one module with `load(folder, syntax) -> list[Migration]`."""

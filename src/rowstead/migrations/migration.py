@@ -1,0 +1,66 @@
+"""What a migration is, and what a look at all of them tells.
+
+Plain values. They must not know where they were loaded from, nor any database.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from rowstead.migrations.split import Statement
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One step of a schema's history: how to go there, how to come back, and proof of its text."""
+
+    id: str
+    up: tuple[Statement, ...]
+    down: tuple[Statement, ...]
+    checksum: str
+    transactional: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationStatus:
+    """Where the files and the database stand; each list is in the order of the files' names.
+
+    `drifted` files were changed after they were applied; `missing` ones were applied and are no
+    longer there. An interrupted migration is `pending`.
+    """
+
+    pending: list[str]
+    applied: list[str]
+    drifted: list[str]
+    missing: list[str]
+
+    @property
+    def is_consistent(self) -> bool:
+        """Whether nothing has drifted and nothing is missing."""
+        return not self.drifted and not self.missing
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationEvent:
+    """What a run reports while it works: `index` counts from 1 to `total`, the pending migrations."""
+
+    kind: Literal["started", "applied"]
+    id: str
+    index: int
+    total: int
+
+
+OnEvent: TypeAlias = Callable[[MigrationEvent], None]
+
+
+def digest(text: str) -> str:
+    """The checksum of a migration's text."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def digest_of(statements: Sequence[Statement]) -> str:
+    """The checksum of statements alone, whatever stands between them."""
+    return digest("\0".join(statement.text for statement in statements))

@@ -1,0 +1,67 @@
+"""Comparing what a folder holds with what the ledger says, and refusing where they disagree.
+
+Pure: values in, values out. It must not know a statement's meaning nor any database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from rowstead.errors import MigrationError, ValidationError
+from rowstead.migrations.ledger import Entry, recovery
+from rowstead.migrations.migration import Migration, MigrationStatus, digest_of
+from rowstead.migrations.split import transaction_word
+
+
+def compare(migrations: Sequence[Migration], entries: Mapping[str, Entry]) -> MigrationStatus:
+    """Where each migration stands."""
+    pending: list[str] = []
+    applied: list[str] = []
+    drifted: list[str] = []
+    for migration in migrations:
+        entry = entries.get(migration.id)
+        if entry is None:
+            pending.append(migration.id)
+        elif _has_drifted(migration, entry):
+            drifted.append(migration.id)
+        else:
+            (applied if entry.progress is None else pending).append(migration.id)
+    known = {migration.id for migration in migrations}
+    return MigrationStatus(pending, applied, drifted, sorted(entries.keys() - known))
+
+
+def require_consistent(status: MigrationStatus, folder: str, source: str) -> None:
+    """Raise MigrationError, with the ways out, unless nothing has drifted and nothing is missing."""
+    if status.is_consistent:
+        return
+    lines = ["Migration state is inconsistent; nothing was applied."]
+    if status.drifted:
+        lines.append(f"  changed since applied: {', '.join(status.drifted)}")
+    if status.missing:
+        lines.append(f"  applied, but no longer in directory {folder}: {', '.join(status.missing)}")
+    lines.append("Restore each file as it was when it was applied; or, to have it forgotten:")
+    lines += [f"  {recovery(id, source)};" for id in (*status.drifted, *status.missing)]
+    lines.append("and run again, which applies a forgotten file that is there as though it were new.")
+    raise MigrationError("\n".join(lines))
+
+
+def require_no_transaction_control(migrations: Sequence[Migration]) -> None:
+    """Raise ValidationError if a statement of any migration begins or ends a transaction."""
+    for migration in migrations:
+        for statement in migration.up:
+            word = transaction_word(statement)
+            if word is not None:
+                raise ValidationError(
+                    f"{migration.id} line {statement.line}: {word} is explicit transaction control; "
+                    "take it out: each migration runs in a transaction of its own, or, where "
+                    "`-- rowstead:no-transaction` stands above the first statement, each statement does"
+                )
+
+
+def _has_drifted(migration: Migration, entry: Entry) -> bool:
+    if entry.checksum is None or entry.checksum == migration.checksum:
+        return False
+    # Of an interrupted migration only what is done may not change: the rest may need mending.
+    if entry.progress is None or entry.done is None or entry.progress > len(migration.up):
+        return True
+    return entry.done != digest_of(migration.up[: entry.progress])

@@ -1,0 +1,84 @@
+"""The sort language: `"-placed_at,+id"`, `["-a", "b"]`, `[{"asc": "a"}, {"desc": "b"}]`.
+
+NULLs come last in both directions unless a term says `{"asc": "a", "nulls": "first"}`. It is
+written into the SQL only where the column can be NULL and the database would do otherwise, since
+an unneeded NULLS LAST keeps it from using the index.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple, TypeAlias
+
+from rowstead.access import FULL_ACCESS, Access
+from rowstead.errors import ValidationError
+from rowstead.schema import Table
+
+Sort: TypeAlias = "str | Mapping[str, str] | Iterable[str | Mapping[str, str]] | None"
+
+
+class OrderTerm(NamedTuple):
+    """One column of a sort."""
+
+    column: str
+    descending: bool
+    nulls_first: bool = False
+
+
+Order: TypeAlias = tuple[OrderTerm, ...]
+
+
+def read_order(sort: Sort, table: Table, *, access: Access = FULL_ACCESS) -> Order:
+    """The sort as terms, most significant first; empty for None.
+
+    Raises UndefinedColumnError for an unknown column and ValidationError for anything that is not
+    a sort, a column named twice included.
+    """
+    if sort is None:
+        return ()
+    items: Iterable[Any] = (sort,) if isinstance(sort, (str, Mapping)) else sort
+    terms: list[OrderTerm] = []
+    for item in items:
+        terms.extend(_terms(item))
+    for term in terms:
+        access.column(table, term.column)
+    if len({t.column for t in terms}) != len(terms):
+        raise ValidationError(f"the order names a column twice: {[t.column for t in terms]}", table=table.name)
+    return tuple(terms)
+
+
+def _terms(item: Any) -> Iterable[OrderTerm]:
+    if isinstance(item, OrderTerm):
+        return (item,)
+    if isinstance(item, str):
+        return [_signed(part) for part in map(str.strip, item.split(",")) if part]
+    if isinstance(item, Mapping):
+        return (_from_mapping(item),)  # pyright: ignore[reportUnknownArgumentType]
+    raise ValidationError(f'an order is "-a,+b", ["-a", "b"] or [{{"desc": "a"}}]; got {item!r}')
+
+
+def _signed(part: str) -> OrderTerm:
+    if part[0] in "+-":
+        return OrderTerm(part[1:].strip(), part[0] == "-")
+    return OrderTerm(part, False)
+
+
+def _from_mapping(item: Mapping[Any, Any]) -> OrderTerm:
+    entry = {str(k).lower(): v for k, v in item.items()}
+    nulls = str(entry.pop("nulls", "last")).lower()
+    direction = next(iter(entry), "")
+    if len(entry) != 1 or direction not in ("asc", "desc") or nulls not in ("first", "last"):
+        raise ValidationError(
+            f'a sort term is {{"asc": column}} or {{"desc": column}}, with "nulls": "first" or "last" '
+            f"where wanted; got {dict(item)!r}"
+        )
+    name = entry[direction]
+    if not isinstance(name, str):
+        raise ValidationError(f"a sort term names a column by a string, not {name!r}")
+    return OrderTerm(name, direction == "desc", nulls == "first")
+
+
+def with_key(order: Order, table: Table) -> Order:
+    """The order made total: the key's columns that it lacks follow, ascending."""
+    named = {t.column for t in order}
+    return order + tuple(OrderTerm(name, False) for name in table.key if name not in named)

@@ -1,0 +1,75 @@
+"""A user's own SQL: how its parameters are spelled for the driver, and what kind of statement it is.
+
+Parameters are `$1`, `$2`, … on every backend (SQLite also takes `?`), so that raw SQL survives the
+move to PostgreSQL. Only as much is read of the text as that needs.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import NamedTuple
+
+from rowstead.errors import UsageError, ValidationError
+
+_TOKEN = re.compile(
+    r"""
+      '(?:[^']|'')*' | "(?:[^"]|"")*" | `(?:[^`]|``)*`      # strings and quoted names
+    | --[^\n]* | /\*.*?\*/                                  # comments
+    | \$(?P<tag>[A-Za-z_]\w*|)\$.*?\$(?P=tag)\$             # dollar quotes
+    | (?<![\w$])\$(?P<number>\d+) | (?P<percent>%)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_FIRST_WORD = re.compile(r"(?:\s+|--[^\n]*(?:\n|$)|/\*.*?\*/|\(|;)*([A-Za-z]*)", re.DOTALL)
+
+READS = frozenset({"select", "with", "values", "explain", "table", "show"})
+CONTROL = frozenset({"begin", "start", "commit", "end", "rollback", "abort", "savepoint", "release"})
+
+
+class RawText(NamedTuple):
+    """A user's statement, ready for a driver."""
+
+    text: str
+    order: tuple[int, ...] | None
+    """Which of the caller's values each parameter takes; None: as they come."""
+    word: str
+    """The first keyword, lower case; empty for a text without a statement."""
+
+    @property
+    def reads(self) -> bool:
+        """Whether it probably only reads (a WITH may write: the database tells)."""
+        return self.word in READS
+
+
+@lru_cache(maxsize=1024)
+def first_word(sql: str) -> str:
+    """The first keyword, lower case, behind comments and brackets."""
+    first = _FIRST_WORD.match(sql)
+    return first.group(1).lower() if first else ""
+
+
+@lru_cache(maxsize=1024)
+def prepare(sql: str, paramstyle: str) -> RawText:
+    """The text as a driver of this parameter style takes it.
+
+    Raises UsageError for a word that opens or ends a transaction: a handle keeps track of its own.
+    """
+    word = first_word(sql)
+    if word in CONTROL:
+        raise UsageError(f"{word.upper()} cannot be sent as raw SQL; use `async with db.transaction():`")
+    if paramstyle == "numeric_dollar":
+        return RawText(sql, None, word)
+    order: list[int] = []
+
+    def respell(match: re.Match[str]) -> str:
+        if match["percent"] or match["number"] is None:
+            return match.group().replace("%", "%%") if paramstyle == "format" else match.group()
+        number = int(match["number"])
+        if number < 1:
+            raise ValidationError("parameters are numbered from $1")
+        order.append(number - 1)
+        return "%s" if paramstyle == "format" else f"?{number}"
+
+    text = _TOKEN.sub(respell, sql)
+    return RawText(text, tuple(order) if paramstyle == "format" else None, word)

@@ -1,0 +1,328 @@
+"""The rows' verbs as calls and plans: reads Row objects and filters, sends nothing.
+
+Both worlds run what is made here; `compose` shows it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+from rowstead import bulk
+from rowstead.compiled import Compiler
+from rowstead.conditions import EVERYTHING, VALUE, Shape, Where, read, read_count, term_count
+from rowstead.dialects import Dialect
+from rowstead.errors import ValidationError, did_you_mean
+from rowstead.ordering import Order, Sort, read_order
+from rowstead.paging import Page, Walk, counted_page, following_page
+from rowstead.plan import Call, Plan, Record
+from rowstead.rows.row import Row
+from rowstead.schema import Table
+from rowstead.sentinels import Inc, Now
+from rowstead.statements import Target, require_key
+from rowstead.values import decoder
+
+R = TypeVar("R", bound=Row)
+
+
+class Query(NamedTuple):
+    """The exact text and parameters of a statement."""
+
+    sql: str
+    params: list[Any]
+
+
+def filters(table: Table, where: Where, named: Mapping[str, Any]) -> tuple[Shape, list[Any]]:
+    """Keyword filters and a `where` as one condition."""
+    if where is None:
+        return read(named, table)
+    shape, values = read(where, table)
+    if not named:
+        return shape, values
+    first, first_values = read(named, table)
+    return ("and", *first[1:], shape), [*first_values, *values]
+
+
+def get(compiler: Compiler, model: type[R], named: Mapping[str, Any]) -> Call[R | None]:
+    table = model.__rowstead__()
+    shape, values = read(named, table)
+    for term in shape[1:]:
+        if term[0] == "in" and (term[2].count is None or term[2].count + term[2].has_null > 0):
+            raise ValidationError(f"get gives one row and takes no list ({term[1]!r}); use query", table=table.name)
+    compiled = compiler.get(("get", table, table.all, shape))
+    return compiled.call(values, compiled.read_one)
+
+
+def query(
+    compiler: Compiler,
+    model: type[R],
+    named: Mapping[str, Any],
+    where: Where = None,
+    order: Sort = None,
+    limit: int | None = None,
+    offset: int | None = None,
+) -> Call[list[R]]:
+    table = model.__rowstead__()
+    shape, values = filters(table, where, named)
+    terms: Order = read_order(order, table) if order is not None else ()
+    if limit is not None:
+        values.append(read_count("limit", limit))
+    if offset is not None:
+        values.append(read_count("offset", offset))
+    key = ("select", table, table.all, shape, terms, limit is not None, offset is not None)
+    compiled = compiler.get(key)
+    return compiled.call(values, compiled.read_all)
+
+
+def count(compiler: Compiler, model: type[Row], named: Mapping[str, Any], where: Where = None) -> Call[int]:
+    table = model.__rowstead__()
+    shape, values = filters(table, where, named)
+    return compiler.get(("count", table, shape)).call(values, _first_value)
+
+
+def exists(compiler: Compiler, model: type[Row], named: Mapping[str, Any], where: Where = None) -> Call[bool]:
+    table = model.__rowstead__()
+    shape, values = filters(table, where, named)
+    return compiler.get(("exists", table, shape)).call(values, bool)
+
+
+def _first_value(records: Sequence[Record]) -> Any:
+    return records[0][0]
+
+
+def walk(
+    compiler: Compiler, model: type[Row], named: Mapping[str, Any], where: Where = None, order: Sort = None
+) -> Walk:
+    """A keyset walk over the rows that fulfil the filter."""
+    table = model.__rowstead__()
+    shape, values = filters(table, where, named)
+    return Walk(compiler, table, table.all, shape, values, read_order(order, table))
+
+
+def page(
+    compiler: Compiler,
+    model: type[R],
+    named: Mapping[str, Any],
+    where: Where,
+    order: Sort,
+    limit: int,
+    offset: int,
+    after: str | None,
+    counted: bool,
+) -> Plan[Page[R]]:
+    if read_count("limit", limit) < 1:
+        raise ValidationError("a page has a limit of at least 1")
+    rows = walk(compiler, model, named, where, order)
+    if after is None:
+        return counted_page(rows, limit, read_count("offset", offset), counted)
+    if offset:
+        raise ValidationError("a page begins at an offset or behind a token (`after`), not both")
+    return following_page(rows, limit, after, counted)
+
+
+# Writes
+
+
+def _given(row: Row, table: Table, skip: Sequence[str] = ()) -> tuple[list[tuple[str, Any]], list[Any]]:
+    """What is set on the row: (column, form) in the columns' order, and a value for each VALUE and Inc."""
+    fields, chosen = row.__dict__, row.model_fields_set
+    given: list[tuple[str, Any]] = []
+    values: list[Any] = []
+    for name in table.columns:
+        if name not in chosen or name in skip:
+            continue
+        value = fields[name]
+        type_ = type(value)
+        if type_ is Now or value is Now:
+            given.append((name, Now))
+        elif type_ is Inc:
+            given.append((name, Inc))
+            values.append(value)
+        else:
+            given.append((name, VALUE))
+            values.append(value)
+    return given, values
+
+
+def target_of(table: Table, on_conflict: str | None, conflict_target: str | Iterable[str] | None) -> Target | None:
+    """What an insert does about rows that are there."""
+    if on_conflict is None:
+        if conflict_target is not None:
+            raise ValidationError('conflict_target goes with on_conflict="ignore" or "upsert"')
+        return None
+    if on_conflict not in ("ignore", "upsert"):
+        hint = did_you_mean(str(on_conflict), ("ignore", "upsert"))
+        raise ValidationError(f"on_conflict is 'ignore', 'upsert' or None, not {on_conflict!r}; {hint}")
+    key = None if conflict_target is None else table.names(conflict_target, "conflict_target")
+    if on_conflict == "upsert":
+        return Target("upsert", key or require_key(table))
+    return Target("ignore", key)
+
+
+def _insertable(row: Row, table: Table, target: Target | None) -> tuple[tuple[tuple[str, Any], ...], list[Any]]:
+    """The row as an insert takes it; an Inc's two values (start + by, by) in their places."""
+    given, values = _given(row, table)
+    upsert = target is not None and target.action == "upsert"
+    increments = [v for v in values if type(v) is Inc]
+    if increments and not upsert:
+        raise ValidationError(
+            'Inc is one of the column-expression sentinels and needs a row to add to: '
+            'use update, or on_conflict="upsert"',
+            table=table.name,
+        )
+    if upsert:
+        assert target is not None
+        _check_upsert(table, target, [name for name, _ in given])
+    inserted = [v.start + v.by if type(v) is Inc else v for v in values]
+    return tuple(given), [*inserted, *(i.by for i in increments)]
+
+
+def _check_upsert(table: Table, target: Target, names: Sequence[str]) -> None:
+    key = target.key or table.key
+    missing = [name for name in key if name not in names]
+    if missing:
+        raise ValidationError(f"an upsert by {list(key)} needs every one of them set; {missing} is not", table=table.name)
+    if all(name in key or name in table.key for name in names):
+        raise ValidationError(
+            f'an upsert by {list(key)} needs a column to update; use on_conflict="ignore"', table=table.name
+        )
+
+
+def insert(
+    compiler: Compiler, row: R, on_conflict: str | None, conflict_target: str | Iterable[str] | None
+) -> Call[R]:
+    table = row.__rowstead__()
+    target = target_of(table, on_conflict, conflict_target)
+    given, values = _insertable(row, table, target)
+    compiled = compiler.get(("insert", table, given, target, table.all))
+    return compiled.call(values, _stored(row, compiled.read_one))
+
+
+def _stored(row: R, read_one: Callable[[Sequence[Record]], Any]) -> Callable[[Sequence[Record]], R]:
+    """Reads the stored row back; the given one where the database ignored it."""
+    carried = row.__fields_not_in_db__
+
+    def read_stored(records: Sequence[Record]) -> R:
+        if not records:
+            return row
+        stored: R = read_one(records)
+        for name in carried:
+            if name in row.model_fields_set:
+                stored.__dict__[name] = row.__dict__[name]
+                stored.model_fields_set.add(name)
+        return stored
+
+    return read_stored
+
+
+def insert_many(
+    compiler: Compiler,
+    rows: Iterable[Row],
+    on_conflict: str | None,
+    conflict_target: str | Iterable[str] | None,
+    returning: bool,
+) -> Plan[Any]:
+    table, target, given = _insertable_rows(rows, on_conflict, conflict_target)
+    if table is None:
+        return _nothing([] if returning else 0)
+    return bulk.insert_many(compiler, table, given, target, returning)
+
+
+def _insertable_rows(
+    rows: Iterable[Row], on_conflict: str | None, conflict_target: str | Iterable[str] | None
+) -> tuple[Table | None, Target | None, list[tuple[tuple[tuple[str, Any], ...], list[Any]]]]:
+    everything = list(rows)
+    if not everything:
+        return None, None, []
+    model = type(everything[0])
+    for row in everything:
+        if type(row) is not model:
+            raise ValidationError(f"insert_many takes rows of the same Row subclass: {model.__name__} and {type(row).__name__}")
+    table = model.__rowstead__()
+    target = target_of(table, on_conflict, conflict_target)
+    return table, target, [_insertable(row, table, target) for row in everything]
+
+
+def _nothing(result: Any) -> Plan[Any]:
+    yield from ()
+    return result
+
+
+def key_filter(row: Row, table: Table) -> dict[str, Any]:
+    """The row's key as a filter; a ValidationError where a part of it is not set."""
+    key = require_key(table)
+    missing = [name for name in key if name not in row.model_fields_set]
+    if missing:
+        raise ValidationError(f"the primary key of {table.name} is not set: {missing}", table=table.name)
+    return {name: {"eq": row.__dict__[name]} for name in key}
+
+
+def _guarded(row: Row, table: Table, where: Where) -> tuple[Shape, list[Any]]:
+    shape, values = read(key_filter(row, table), table)
+    if not where:
+        return shape, values
+    guard, guard_values = read(where, table)
+    rest = guard[1:] if guard[0] == "and" else (guard,)
+    return ("and", *shape[1:], *rest), [*values, *guard_values]
+
+
+def update(compiler: Compiler, row: R, where: Where) -> Call[R | None]:
+    table = row.__rowstead__()
+    shape, key_values = _guarded(row, table, where)
+    given, values = _given(row, table, skip=table.key)
+    if not given:
+        raise ValidationError(f"there is nothing to update: no non-PK fields of {table.name} are set", table=table.name)
+    changed = [v.by if type(v) is Inc else v for v in values]
+    compiled = compiler.get(("update", table, tuple(given), shape, table.all))
+    return compiled.call([*changed, *key_values], compiled.read_one)
+
+
+def update_where(compiler: Compiler, row: Row, where: Where) -> Call[int]:
+    """Change every row that fulfils `where`, which must not be empty. Key fields are not changed."""
+    table = row.__rowstead__()
+    shape, where_values = read(where, table)
+    if shape == EVERYTHING or not term_count(shape):
+        raise ValidationError(f"update_where needs a filter; to change every row of {table.name} use raw SQL")
+    given, values = _given(row, table, skip=table.key)
+    if not given:
+        raise ValidationError(f"there is nothing to update: no non-PK fields of {table.name} are set", table=table.name)
+    changed = [v.by if type(v) is Inc else v for v in values]
+    return compiler.get(("update", table, tuple(given), shape, ())).call([*changed, *where_values], None)
+
+
+def delete(compiler: Compiler, row: Row, where: Where) -> Call[int]:
+    table = row.__rowstead__()
+    shape, values = _guarded(row, table, where)
+    return compiler.get(("delete", table, shape, ())).call(values, None)
+
+
+def delete_many(compiler: Compiler, model: type[Row], keys: Iterable[Any]) -> Plan[int]:
+    table = model.__rowstead__()
+    plain = [{n: k.__dict__[n] for n in require_key(table)} if isinstance(k, Row) else k for k in keys]
+    return bulk.delete_many(compiler, table, plain)
+
+
+# Raw SQL and plans of the database
+
+
+def read_raw(
+    compiler: Compiler, model: type[R], columns: Sequence[str], records: Sequence[Record]
+) -> list[R]:
+    """Records of a user's SQL as rows of `model`; columns that it does not know are left out."""
+    table = model.__rowstead__()
+    places = {name: i for i, name in enumerate(columns) if name in table.columns}
+    decoders = [decoder(table.columns[name], compiler.codec) for name in places]
+    read_all = table.hydrate(tuple(places), decoders)
+    wanted = list(places.values())
+    if wanted != list(range(len(columns))):
+        records = [[record[i] for i in wanted] for record in records]
+    return read_all(records)
+
+
+def explain(dialect: Dialect, call: Call[Any]) -> Call[str]:
+    """The statement that asks for another's plan, read as lines of text."""
+
+    def read_plan(records: Sequence[Record]) -> str:
+        return "\n".join(str(record[-1]) for record in records)
+
+    return Call(f"{dialect.explain} {call.text}", call.params, read_plan, table=call.table)

@@ -1,0 +1,379 @@
+"""`DB`: typed rows on a database. Each verb is one line: `calls` makes it, the session runs it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from pathlib import Path
+from typing import Any, Literal, Self, TypeVar, cast, overload
+
+from rowstead.conditions import Where
+from rowstead.database import Database
+from rowstead.drivers.base import Driver
+from rowstead.drivers.urls import Options
+from rowstead.errors import HandleClosed, RowsteadError, UsageError, ValidationError
+from rowstead.migrations import MigrationStatus, migrate_in_transaction_plan, migrate_plan, status_plan
+from rowstead.ordering import Sort
+from rowstead.paging import Page
+from rowstead.plan import Call
+from rowstead.rows import calls
+from rowstead.rows.blocks import TransactionBlock
+from rowstead.rows.calls import Query
+from rowstead.rows.compose import first_call
+from rowstead.rows.row import Row
+from rowstead.session import Session, Trace
+from rowstead.transaction import Transaction
+
+R = TypeVar("R", bound=Row)
+T = TypeVar("T")
+
+OnConflict = Literal["ignore", "upsert"]
+
+
+class DB:
+    """Typed rows on a database, or on one transaction of it.
+
+    A statement outside `transaction()` is its own transaction, committed when the call returns.
+    Filters are keyword arguments, or `where=` in the condition language.
+    """
+
+    def __init__(
+        self,
+        on: Driver | Session,
+        *,
+        trace: Callable[[Trace], None] | None = None,
+        trace_values: bool = False,
+    ) -> None:
+        """`on` is a driver (`AsyncpgAdapter.from_pool(pool)`), or a session to share.
+
+        `trace` is called after every statement; it sees values only with `trace_values`.
+        """
+        if isinstance(on, Session):
+            self.session = on
+        else:
+            self.session = Database(on, trace=trace, trace_values=trace_values)
+
+    @classmethod
+    async def from_url(
+        cls,
+        url: str,
+        *,
+        min_size: int | None = None,
+        max_size: int | None = None,
+        connect_timeout: float = 10.0,
+        acquire_timeout: float = 30.0,
+        statement_timeout: float | None = None,
+        max_lifetime: float | None = 3600.0,
+        max_idle: float | None = 600.0,
+        trace: Callable[[Trace], None] | None = None,
+        trace_values: bool = False,
+    ) -> Self:
+        """Connect to `postgresql+asyncpg://…`, `postgresql+psycopg://…` or `sqlite:///path`.
+
+        Sizes bound the pool; times are seconds, None is no limit. Raises ValidationError for a URL
+        that is none, UnreachableError when nobody answers or the password is wrong.
+        """
+        options = Options(
+            min_size=min_size,
+            max_size=max_size,
+            connect_timeout=connect_timeout,
+            acquire_timeout=acquire_timeout,
+            statement_timeout=statement_timeout,
+            max_lifetime=max_lifetime,
+            max_idle=max_idle,
+        )
+        return cls(await Database.from_url(url, options, trace=trace, trace_values=trace_values))
+
+    @property
+    def database(self) -> Database:
+        """The core's handle, for the other faces. A transaction's handle has none."""
+        if isinstance(self.session, Database):
+            return self.session
+        raise UsageError("this is a transaction's handle; use the database's own handle here")
+
+    async def close(self) -> None:
+        """Give the connections back. On a transaction's handle nothing: its block ends it."""
+        if isinstance(self.session, Database):
+            await self.session.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        await self.close()
+
+    async def ping(self) -> bool:
+        """Whether the database answers. Raises only on a handle that is closed."""
+        try:
+            await self.session.fetchval("SELECT 1")
+        except HandleClosed:
+            raise
+        except RowsteadError:
+            return False
+        return True
+
+    # Reading
+
+    async def get(self, model: type[R], /, **filters: Any) -> R | None:
+        """One row that fulfils the filters, or None."""
+        return await self.session.run(calls.get(self.session.compiler, model, filters))
+
+    async def query(
+        self,
+        model: type[R],
+        /,
+        *,
+        where: Where = None,
+        order: Sort = None,
+        limit: int | None = None,
+        offset: int | None = None,
+        **filters: Any,
+    ) -> list[R]:
+        """Every row that fulfils the filters, in this order."""
+        call = calls.query(self.session.compiler, model, filters, where, order, limit, offset)
+        return await self.session.run(call)
+
+    async def count(self, model: type[Row], /, *, where: Where = None, **filters: Any) -> int:
+        """How many rows fulfil the filters."""
+        return await self.session.run(calls.count(self.session.compiler, model, filters, where))
+
+    async def exists(self, model: type[Row], /, *, where: Where = None, **filters: Any) -> bool:
+        """Whether any row fulfils the filters."""
+        return await self.session.run(calls.exists(self.session.compiler, model, filters, where))
+
+    async def page(
+        self,
+        model: type[R],
+        /,
+        *,
+        where: Where = None,
+        order: Sort = None,
+        limit: int = 50,
+        offset: int = 0,
+        after: str | None = None,
+        count: bool = True,
+        **filters: Any,
+    ) -> Page[R]:
+        """A page: rows from `offset` on, or behind the `next` of the page before (`after`).
+
+        By token no row is dropped or repeated while others come and go, and a page costs the same
+        wherever it is.
+        """
+        plan = calls.page(
+            self.session.compiler, model, filters, where, order, limit, offset, after, count
+        )
+        return await self.session.plan(plan)
+
+    async def iter_rows(
+        self,
+        model: type[R],
+        /,
+        *,
+        batch_size: int = 500,
+        where: Where = None,
+        order: Sort = None,
+        **filters: Any,
+    ) -> AsyncIterator[R]:
+        """Every row that fulfils the filters, read in batches, each of which begins behind the last.
+
+        Rows may be deleted or added meanwhile: none is dropped or given twice.
+        """
+        if isinstance(batch_size, bool) or batch_size < 1:
+            raise ValidationError(f"batch_size is a whole number of at least 1, not {batch_size!r}")
+        walk = calls.walk(self.session.compiler, model, filters, where, order)
+        position = walk.start
+        while position is not None:
+            rows, position = await self.session.plan(walk.page(position, batch_size))
+            for row in rows:
+                yield cast(R, row)
+
+    def iter_rows_keyset(
+        self,
+        model: type[R],
+        /,
+        *,
+        by: str | None = None,
+        batch_size: int = 500,
+        where: Where = None,
+        **filters: Any,
+    ) -> AsyncIterator[R]:
+        """`iter_rows` in the order of the column `by` (default: the key)."""
+        order = None if by is None else [{"asc": by}]
+        return self.iter_rows(model, batch_size=batch_size, where=where, order=order, **filters)
+
+    # Writing
+
+    async def insert(
+        self,
+        row: R,
+        *,
+        on_conflict: OnConflict | None = None,
+        conflict_target: str | Iterable[str] | None = None,
+    ) -> R:
+        """Insert what is set on the row; the row as the database stored it.
+
+        `on_conflict`: "ignore" leaves a row that is there (and gives back the one given), "upsert"
+        updates it, by the primary key or by the unique columns `conflict_target`.
+        """
+        return await self.session.run(calls.insert(self.session.compiler, row, on_conflict, conflict_target))
+
+    @overload
+    async def insert_many(
+        self,
+        rows: Iterable[R],
+        *,
+        on_conflict: OnConflict | None = None,
+        conflict_target: str | Iterable[str] | None = None,
+        returning: Literal[False] = False,
+    ) -> int: ...
+
+    @overload
+    async def insert_many(
+        self,
+        rows: Iterable[R],
+        *,
+        on_conflict: OnConflict | None = None,
+        conflict_target: str | Iterable[str] | None = None,
+        returning: Literal[True],
+    ) -> list[R]: ...
+
+    async def insert_many(
+        self,
+        rows: Iterable[R],
+        *,
+        on_conflict: OnConflict | None = None,
+        conflict_target: str | Iterable[str] | None = None,
+        returning: bool = False,
+    ) -> int | list[R]:
+        """Insert any number of rows of one class, all or none; how many were written.
+
+        With `returning`, the stored rows in the order given (ignored ones are left out).
+        """
+        plan = calls.insert_many(self.session.compiler, rows, on_conflict, conflict_target, returning)
+        return await self.session.plan(plan)
+
+    async def update(self, row: R, *, where: Where = None) -> R | None:
+        """Change the row with this key: what is set, nothing else. The row now, or None without a match.
+
+        `where` must hold too, in the same statement: `where={"user_id": current_user}`.
+        """
+        return await self.session.run(calls.update(self.session.compiler, row, where))
+
+    async def update_where(self, patch: Row, *, where: Where) -> int:
+        """Change every row that fulfils `where` to what is set on `patch`; how many there were."""
+        return await self.session.run(calls.update_where(self.session.compiler, patch, where))
+
+    async def delete(self, row: Row, *, where: Where = None) -> int:
+        """Remove the row with this key, if `where` holds too; how many there were."""
+        return await self.session.run(calls.delete(self.session.compiler, row, where))
+
+    async def delete_many(self, model: type[Row], keys: Iterable[Any], /) -> int:
+        """Remove the rows with these keys (for composite keys: mappings or tuples); how many there were."""
+        return await self.session.plan(calls.delete_many(self.session.compiler, model, keys))
+
+    # Raw SQL
+
+    async def fetch(self, sql: str, /, *params: Any) -> list[dict[str, Any]]:
+        """Every row of this SQL as a dict. Parameters are `$1`, `$2`, … on every backend."""
+        return await self.session.fetch(sql, *params)
+
+    async def fetchrow(self, sql: str, /, *params: Any) -> dict[str, Any] | None:
+        """The first row of this SQL as a dict, or None."""
+        return await self.session.fetchrow(sql, *params)
+
+    async def fetchval(self, sql: str, /, *params: Any) -> Any:
+        """The first column of the first row, or None where there is no row."""
+        return await self.session.fetchval(sql, *params)
+
+    async def execute(self, sql: str, /, *params: Any) -> int:
+        """Run this SQL; how many rows it inserted, updated or deleted, -1 for anything else."""
+        return await self.session.execute(sql, *params)
+
+    async def fetch_models(self, model: type[R], sql: str, /, *params: Any) -> list[R]:
+        """Every row of this SQL as `model`; columns that are no fields of it are left out."""
+        result = await self.session.raw(self.session.raw_call(sql, params))
+        return cast(list[R], calls.read_raw(self.session.compiler, model, result.columns, result.records))
+
+    async def fetch_model(self, model: type[R], sql: str, /, *params: Any) -> R | None:
+        """The first row of this SQL as `model`, or None."""
+        result = await self.session.raw(self.session.raw_call(sql, params))
+        rows = calls.read_raw(self.session.compiler, model, result.columns, result.records[:1])
+        return cast(R, rows[0]) if rows else None
+
+    # Transactions
+
+    @overload
+    def transaction(
+        self, *, isolation: str | None = None, readonly: bool = False
+    ) -> TransactionBlock[DB]: ...
+
+    @overload
+    def transaction(
+        self,
+        function: Callable[[DB], Awaitable[T]],
+        *,
+        max_retries: int = 5,
+        isolation: str | None = None,
+        readonly: bool = False,
+    ) -> Awaitable[T]: ...
+
+    def transaction(
+        self,
+        function: Callable[[DB], Awaitable[T]] | None = None,
+        *,
+        max_retries: int = 5,
+        isolation: str | None = None,
+        readonly: bool = False,
+    ) -> TransactionBlock[DB] | Awaitable[T]:
+        """`async with db.transaction() as tx:` or `await db.transaction(fn)`.
+
+        The block commits at its end and rolls back on any exception; inside a transaction it is a
+        savepoint. The function is run again, up to `max_retries` times, when another transaction
+        was first; it is serializable unless told.
+        """
+        if function is None:
+            return TransactionBlock(self.session, DB, isolation, readonly)
+        return self._attempt(function, max_retries, isolation, readonly)
+
+    async def _attempt(
+        self,
+        function: Callable[[DB], Awaitable[T]],
+        max_retries: int,
+        isolation: str | None,
+        readonly: bool,
+    ) -> T:
+        if isinstance(self.session, Database):
+            return await self.session.attempt(
+                lambda transaction: function(DB(transaction)),
+                max_retries=max_retries,
+                isolation=isolation,
+                readonly=readonly,
+            )
+        # Only the outermost transaction can be run again.
+        async with self.session.block() as inner:
+            return await function(DB(inner))
+
+    # Looking before running
+
+    def compose(self, verb: str, /, *args: Any, **options: Any) -> Query:
+        """The exact SQL and parameters that a verb would send: `db.compose("get", User, id=1)`."""
+        call = first_call(self.session.compiler, verb, *args, **options)
+        return Query(call.text, list(call.params))
+
+    async def explain(self, verb: str, /, *args: Any, **options: Any) -> str:
+        """The database's plan for what a verb would send; nothing is run."""
+        call = first_call(self.session.compiler, verb, *args, **options)
+        plan: Call[str] = calls.explain(self.session.dialect, call)
+        return await self.session.run(plan)
+
+    # Migrations
+
+    async def migrate(self, directory: str | Path) -> int:
+        """Apply every pending .sql file of the directory, in the order of their names; how many."""
+        make = migrate_in_transaction_plan if isinstance(self.session, Transaction) else migrate_plan
+        plan = make(directory, self.session.dialect, self.session.driver.paramstyle)
+        return len(await self.session.plan(plan))
+
+    async def migration_status(self, directory: str | Path) -> MigrationStatus:
+        """What is applied, pending, drifted and missing; writes nothing."""
+        plan = status_plan(directory, self.session.dialect, self.session.driver.paramstyle)
+        return await self.session.plan(plan)

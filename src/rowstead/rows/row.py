@@ -1,0 +1,122 @@
+"""`Row`: a Pydantic model that is a row of a table, and the table that it describes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Self, cast
+
+from pydantic import BaseModel
+from pydantic import ValidationError as PydanticError
+
+from rowstead.errors import RowError, ValidationError, undefined_column
+from rowstead.plan import Record
+from rowstead.schema import Column, Decode, Table, column_of, split_name
+
+
+class Row(BaseModel):
+    """A row of `__table__`; its fields are the columns.
+
+    `__pk__` names the primary key's fields (default: `id`); `__fields_not_in_db__` those that are
+    not columns, and need a default. "Set" means given to the constructor or assigned later: a
+    default does not count, an explicit None does. Insert and update send what is set.
+    """
+
+    __table__: ClassVar[str]
+    __pk__: ClassVar[tuple[str, ...]] = ("id",)
+    __fields_not_in_db__: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def patch(cls, **fields: Any) -> Self:
+        """A partial row: these fields are set and nothing is validated or required.
+
+        For partial updates of a model with required fields, and for `Inc` and `Now`. A name that is
+        no field is an UndefinedColumnError.
+        """
+        for name in fields:
+            if name not in cls.model_fields:
+                raise undefined_column(name, cls.__name__, cls.model_fields)
+        row = cls.model_construct(_fields_set=set(fields))
+        # By name: `model_construct` would look aliased fields up by their alias.
+        row.__dict__.update(fields)
+        return row
+
+    @classmethod
+    def __rowstead__(cls) -> Table:
+        """The table that this class describes, made once per class."""
+        table = cls.__dict__.get("__rowstead_table__")
+        if table is None:
+            table = _describe(cls)
+            type.__setattr__(cls, "__rowstead_table__", table)
+        return cast(Table, table)
+
+
+def _describe(model: type[Row]) -> Table:
+    name = getattr(model, "__table__", None)
+    if not isinstance(name, str) or not name:
+        raise ValidationError(f"{model.__name__} has no table; set __table__ = '…' on the class")
+    if not model.__pydantic_complete__:
+        model.model_rebuild()
+    columns: dict[str, Column] = {}
+    skipped = _names(model, "__fields_not_in_db__")
+    for field_name, info in model.model_fields.items():
+        if field_name not in skipped:
+            columns[field_name] = column_of(field_name, info.annotation, info.metadata)
+    if not columns:
+        raise ValidationError(f"{model.__name__} has no fields that are columns", table=name)
+    for missing in (n for n in _names(model, "__pk__") if n not in columns):
+        raise undefined_column(missing, f"{model.__name__}.__pk__", columns)
+    for missing in (n for n in skipped if n not in model.model_fields):
+        raise undefined_column(missing, f"{model.__name__}.__fields_not_in_db__", model.model_fields)
+    schema, table_name = split_name(name)
+
+    def hydrate(names: Sequence[str], decoders: Sequence[Decode]) -> Callable[[Sequence[Any]], list[Any]]:
+        return reader(model, names, decoders)
+
+    return Table(table_name, columns, _names(model, "__pk__"), hydrate, schema)
+
+
+def _names(model: type[Row], attribute: str) -> tuple[str, ...]:
+    names = getattr(model, attribute)
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
+def reader(
+    model: type[Row], names: Sequence[str], decoders: Sequence[Decode]
+) -> Callable[[Sequence[Record]], list[Any]]:
+    """What makes rows of `model` from records whose values are these columns, in order."""
+    validate = model.__pydantic_validator__.validate_python
+    decoded = [(name, decode) for name, decode in zip(names, decoders, strict=True) if decode is not None]
+    by_name = any(f.alias or f.validation_alias for f in model.model_fields.values()) or None
+    by_alias = False if by_name else None
+
+    def read(records: Sequence[Record]) -> list[Any]:
+        rows: list[Any] = []
+        for record in records:
+            fields = dict(zip(names, record, strict=False))
+            try:
+                for name, decode in decoded:
+                    fields[name] = decode(fields[name])
+                rows.append(validate(fields, by_alias=by_alias, by_name=by_name))
+            except (PydanticError, ValueError, ArithmeticError) as error:
+                raise _row_error(model, fields, error) from error
+        return rows
+
+    return read
+
+
+def _row_error(model: type[Row], fields: dict[str, Any], error: Exception) -> RowError:
+    """Names the key and the fields that do not fit, never a value: it may be a secret."""
+    table = model.__rowstead__()
+    if isinstance(error, PydanticError):
+        problems = "; ".join(
+            f"{'.'.join(map(str, e['loc']))}: {e['msg']}"
+            for e in error.errors(include_url=False, include_input=False, include_context=False)
+        )
+    else:
+        problems = f"{type(error).__name__} while reading a stored value"
+    key = ", ".join(f"{name}={fields.get(name)!r}" for name in table.key)
+    return RowError(
+        f"a row of {table.name} ({key}) cannot be read as {model.__name__}: {problems}. "
+        "If this statement wrote it, it is written.",
+        table=table.name,
+    )

@@ -1,0 +1,307 @@
+"""How each kind of value travels to a driver and back: one table, Python kind x codec.
+
+An encoder is given a value that a caller wrote and returns what the driver takes. It also holds the
+value to its column: what is not of the column's type is read as Pydantic's lax mode would ("7" for
+an int, an ISO string for a date: a filter may come from JSON), and what cannot be is a
+ValidationError, on every backend alike, before any SQL is sent.
+
+On PostgreSQL values travel as they are, since the driver and the server agree on types. On SQLite
+each kind has one stored form, and the order of the stored forms is the order of the values:
+
+    int float bool str bytes   as they are (NaN is refused: SQLite would store NULL)
+    Decimal                    plain decimal text (see `decimals`), compared as numbers
+    UUID                       36 characters, lower case
+    date, time                 ISO text
+    datetime                   `YYYY-MM-DD HH:MM:SS[.ffffff]`; with a zone: in UTC, ending `+00:00`
+    timedelta                  whole microseconds, an integer
+    Enum                       its value
+    dict, list, models         JSON text, keys sorted
+"""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import enum
+import json
+import math
+import uuid
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any, TypeAlias
+
+from pydantic import BaseModel, SecretBytes, SecretStr, TypeAdapter
+from pydantic import ValidationError as PydanticError
+from pydantic_core import PydanticSerializationError, to_jsonable_python
+
+from rowstead.decimals import decimal_text, decimal_value
+from rowstead.errors import ValidationError
+from rowstead.plan import ServerTyped
+from rowstead.schema import Column, Decode, Kind, is_zoned
+
+Encode: TypeAlias = Callable[[Any], Any]
+
+_TYPES: Mapping[Kind, type] = {
+    Kind.INT: int,
+    Kind.FLOAT: float,
+    Kind.BOOL: bool,
+    Kind.STR: str,
+    Kind.BYTES: bytes,
+    Kind.DECIMAL: decimal.Decimal,
+    Kind.UUID: uuid.UUID,
+    Kind.DATE: datetime.date,
+    Kind.TIME: datetime.time,
+    Kind.DATETIME: datetime.datetime,
+    Kind.TIMEDELTA: datetime.timedelta,
+}
+_UTC = datetime.UTC
+
+
+@lru_cache(maxsize=256)
+def _adapter(type_: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(type_)
+
+
+def _read_as(type_: type, column: Column, value: Any) -> Any:
+    """`value` as Pydantic's lax mode reads it for `type_`, else a ValidationError naming the column."""
+    if isinstance(value, enum.Enum) and not issubclass(type_, enum.Enum):
+        value = value.value
+    if type_ is str and isinstance(value, str):
+        return str.__str__(value)
+    try:
+        return _adapter(type_).validate_python(value)
+    except PydanticError as error:
+        reason = error.errors(include_url=False, include_input=False)[0]["msg"]
+        raise ValidationError(
+            f"column {column.name!r} takes {type_.__name__}, not {type(value).__name__}: {reason}",
+            column=column.name,
+        ) from None
+
+
+def _held(column: Column, type_: type, convert: Encode | None) -> Encode:
+    """An encoder that holds values to `type_`, then converts them."""
+    if convert is None:
+
+        def encode(value: Any) -> Any:
+            if value is None or type(value) is type_:
+                return value
+            return _read_as(type_, column, value)
+    else:
+
+        def encode(value: Any) -> Any:
+            if value is None:
+                return None
+            return convert(value if type(value) is type_ else _read_as(type_, column, value))
+
+    return encode
+
+
+def jsonable(value: Any) -> Any:
+    """What `value` is in JSON; a ValidationError where it has no such form."""
+    try:
+        return to_jsonable_python(value, by_alias=False)
+    except PydanticSerializationError as error:
+        raise ValidationError(f"{type(value).__name__} cannot be written as JSON: {error}") from None
+
+
+def json_text(value: Any) -> str:
+    """The one JSON text of a value: compact, keys sorted, so that equal values are equal texts."""
+    if type(value) is not str:
+        value = jsonable(value)
+    try:
+        return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    except ValueError:
+        raise ValidationError("JSON has no NaN and no infinity") from None
+
+
+def datetime_text(value: datetime.datetime) -> str:
+    """The stored form on SQLite: text whose order is the order in time; a zone is turned to UTC."""
+    if value.tzinfo is not None:
+        value = value.astimezone(_UTC)
+    return value.isoformat(" ")
+
+
+def _microseconds(value: datetime.timedelta) -> int:
+    return (value.days * 86_400 + value.seconds) * 1_000_000 + value.microseconds
+
+
+def _storable_float(value: float) -> float:
+    if math.isnan(value):
+        raise ValidationError("SQLite stores NaN as NULL; use None, or keep the value as text")
+    return value
+
+
+def _plain(value: Any) -> Any:
+    """An Enum member's value, a secret's text; anything else as it is."""
+    if isinstance(value, enum.Enum):
+        return value.value
+    if isinstance(value, (SecretStr, SecretBytes)):
+        return value.get_secret_value()
+    return value
+
+
+def _other_text(value: Any) -> Any:
+    """A value of a type that SQLite does not know, in the form that Pydantic reads back."""
+    value = _plain(value)
+    return value if value is None or type(value) in _SQLITE_NATIVE else jsonable(value)
+
+
+_SQLITE_NATIVE = frozenset({int, float, str, bytes, bool})
+
+
+def any_for_sqlite(value: Any) -> Any:
+    """The stored form of a value by its own type: for raw SQL and columns of no one type."""
+    value = _plain(value)
+    type_ = type(value)
+    if value is None or type_ in _SQLITE_NATIVE:
+        return _storable_float(value) if type_ is float else value
+    for kind, convert in _SQLITE.items():
+        if isinstance(value, _TYPES[kind]):
+            return convert(value)
+    if isinstance(value, (bytearray, memoryview)):
+        return bytes(value)  # pyright: ignore[reportUnknownArgumentType]
+    if isinstance(value, (str, int)):
+        return str.__str__(value) if isinstance(value, str) else int(value)
+    if isinstance(value, (dict, list, tuple, set, frozenset, BaseModel)):
+        return json_text(value)
+    plain = jsonable(value)
+    return json_text(plain) if isinstance(plain, (dict, list)) else plain
+
+
+_SQLITE: Mapping[Kind, Encode] = {
+    # A datetime is a date: the order of the entries matters to `any_for_sqlite`.
+    Kind.DECIMAL: decimal_text,
+    Kind.UUID: str,
+    Kind.DATETIME: datetime_text,
+    Kind.DATE: datetime.date.isoformat,
+    Kind.TIME: datetime.time.isoformat,
+    Kind.TIMEDELTA: _microseconds,
+    Kind.FLOAT: _storable_float,
+}
+
+
+def _sequence(column: Column, value: Any) -> list[Any]:
+    if not isinstance(value, (list, tuple, set, frozenset)):
+        raise ValidationError(
+            f"column {column.name!r} takes a list, not {type(value).__name__}", column=column.name
+        )
+    return [_plain(v) for v in value]  # pyright: ignore[reportUnknownVariableType]
+
+
+def _enum_encoder(column: Column, then: Encode) -> Encode:
+    def encode(value: Any) -> Any:
+        if value is None:
+            return None
+        if column.type is None:
+            return then(_plain(value))
+        member = value if isinstance(value, column.type) else _read_as(column.type, column, value)
+        return then(member.value)
+
+    return encode
+
+
+def _server_typed(value: Any) -> Any:
+    return None if value is None else ServerTyped(_plain(value))
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def encoder(column: Column, codec: str) -> Encode:
+    """What turns a caller's value for this column into what the driver of `codec` takes."""
+    kind = column.kind
+    sqlite = codec == SQLITE_CODEC
+    if kind in _TYPES:
+        if codec == PSYCOPG_CODEC and kind is Kind.DATETIME:
+            return _held(column, _TYPES[kind], ServerTyped)
+        return _held(column, _TYPES[kind], _SQLITE.get(kind) if sqlite else None)
+    if kind is Kind.ENUM:
+        return _enum_encoder(column, any_for_sqlite if sqlite else _same)
+    if kind is Kind.LIST:
+        return _list_encoder(column, codec)
+    if kind is Kind.JSON:
+        if sqlite:
+            return lambda value: None if value is None else json_text(value)
+        return _server_typed if codec == PSYCOPG_CODEC else _same
+    if sqlite:
+        return any_for_sqlite if kind is Kind.ANY else _other_text
+    if codec == PSYCOPG_CODEC and kind is Kind.ANY:
+        return _server_typed
+    return _for_server
+
+
+def _for_server(value: Any) -> Any:
+    """A value of a type that only the driver can judge; Pydantic's URLs travel as text."""
+    value = _plain(value)
+    return str(value) if type(value).__module__.startswith("pydantic") and hasattr(value, "host") else value
+
+
+def _list_encoder(column: Column, codec: str) -> Encode:
+    if codec == SQLITE_CODEC:
+        return lambda value: None if value is None else json_text(_sequence(column, value))
+    if codec == PSYCOPG_CODEC:
+        return lambda value: None if value is None else ServerTyped(_sequence(column, value))
+    return lambda value: None if value is None else _sequence(column, value)
+
+
+def raw_encoder(codec: str) -> Encode | None:
+    """What turns a parameter of a user's own SQL into what the driver takes; None: nothing does."""
+    return any_for_sqlite if codec == SQLITE_CODEC else None
+
+
+SQLITE_CODEC = "sqlite"
+PSYCOPG_CODEC = "psycopg"
+
+
+def _from_text(parse: Callable[[str], Any]) -> Callable[[Any], Any]:
+    def decode(value: Any) -> Any:
+        return parse(value) if type(value) is str else value
+
+    return decode
+
+
+def _zoned_datetime(text: str) -> datetime.datetime:
+    value = datetime.datetime.fromisoformat(text)
+    # CURRENT_TIMESTAMP on SQLite is UTC and does not say so.
+    return value.replace(tzinfo=_UTC) if value.tzinfo is None else value
+
+
+def _timedelta(value: Any) -> Any:
+    return datetime.timedelta(microseconds=value) if type(value) is int else value
+
+
+def _bool(value: Any) -> Any:
+    return value == 1 if value in (0, 1) and type(value) is int else value
+
+
+_DECODE_JSON = _from_text(json.loads)
+_DECODE_SQLITE: Mapping[Kind, Decode] = {
+    Kind.BOOL: _bool,
+    Kind.DECIMAL: lambda value: None if value is None else decimal_value(value),
+    Kind.UUID: _from_text(uuid.UUID),
+    Kind.DATE: _from_text(datetime.date.fromisoformat),
+    Kind.TIME: _from_text(datetime.time.fromisoformat),
+    Kind.DATETIME: _from_text(datetime.datetime.fromisoformat),
+    Kind.TIMEDELTA: _timedelta,
+    Kind.JSON: _DECODE_JSON,
+    Kind.LIST: _DECODE_JSON,
+}
+
+
+def decoder(column: Column, codec: str) -> Decode:
+    """What turns the driver's value into the column's Python value; None where nothing needs to."""
+    if codec == SQLITE_CODEC:
+        if column.kind is Kind.DATETIME and is_zoned(column.type):
+            return _from_text(_zoned_datetime)
+        if column.kind is Kind.ENUM and column.type is not None:
+            return _enum_decoder(column.type)
+        return _DECODE_SQLITE.get(column.kind)
+    # A pool that a user brought may have no JSON codec; a dict or a list never travels as text else.
+    return _DECODE_JSON if column.kind in (Kind.JSON, Kind.LIST) else None
+
+
+def _enum_decoder(type_: type[enum.Enum]) -> Decode:
+    """SQLite gives an Enum's stored form; members whose values are stored in another form are listed."""
+    members = {any_for_sqlite(m): m for m in type_}
+    return lambda value: members.get(value, value)

@@ -1,0 +1,84 @@
+"""A folder of migrations and a handle that applies them, on every backend."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import Backend
+from rowstead.database import Database
+from rowstead.drivers.urls import Options
+from rowstead.migrations import (
+    MigrationStatus,
+    migrate_in_transaction_plan,
+    migrate_plan,
+    preview_plan,
+    status_plan,
+)
+
+
+class Folder:
+    """A folder of `.sql` files, filled by `folder["0001_a.sql"] = "CREATE …"`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.mkdir()
+
+    def __setitem__(self, name: str, text: str | bytes) -> None:
+        (self.path / name).write_bytes(text if isinstance(text, bytes) else text.encode())
+
+    def __delitem__(self, name: str) -> None:
+        (self.path / name).unlink()
+
+
+class Migrator:
+    """A database handle with the verbs of migrations."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.fetch = database.fetch
+        self.fetchval = database.fetchval
+        self.execute = database.execute
+
+    async def migrate(self, folder: Folder, **options: Any) -> list[str]:
+        driver = self.database.driver
+        return await self.database.plan(migrate_plan(folder.path, driver.dialect, driver.paramstyle, **options))
+
+    async def migrate_inside(self, transaction: Any, folder: Folder, **options: Any) -> list[str]:
+        driver = self.database.driver
+        plan = migrate_in_transaction_plan(folder.path, driver.dialect, driver.paramstyle, **options)
+        return await transaction.plan(plan)
+
+    async def status(self, folder: Folder, **options: Any) -> MigrationStatus:
+        driver = self.database.driver
+        return await self.database.plan(status_plan(folder.path, driver.dialect, driver.paramstyle, **options))
+
+    async def preview(self, folder: Folder) -> list[str]:
+        driver = self.database.driver
+        return await self.database.plan(preview_plan(folder.path, driver.dialect, driver.paramstyle))
+
+    async def tables(self) -> list[str]:
+        """The user's tables, ours with them."""
+        sql = (
+            "SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public' ORDER BY 1"
+            if self.database.dialect.levels
+            else "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY 1"
+        )
+        return [row["name"] for row in await self.fetch(sql)]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    return Folder(tmp_path / "migrations")
+
+
+@pytest.fixture
+async def db(backend: Backend) -> AsyncIterator[Migrator]:
+    database = await Database.from_url(backend.url, Options())
+    try:
+        yield Migrator(database)
+    finally:
+        await database.close()

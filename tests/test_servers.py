@@ -1,0 +1,196 @@
+"""The private PostgreSQL of `make test`, and the databases that tests get: each test here half a second."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+
+from conftest import Backend, Translate
+from servers import MissingServer, Server
+from with_postgres import PostgresServer
+
+SCRIPT = Path(__file__).parent.parent / "scripts" / "with_postgres.py"
+WITH_POSTGRES = (sys.executable, str(SCRIPT), "--fast", "--")
+
+PRINT_URL = "import os; print(os.environ['ROWSTEAD_TEST_POSTGRES'], flush=True); "
+WAIT_FOR_SIGNAL = PRINT_URL + "import signal; signal.pause()"
+WAIT_FOR_INPUT = PRINT_URL + "import sys; sys.stdin.read()"
+
+
+@contextmanager
+def beside_postgres(program: str) -> Iterator[subprocess.Popen[str]]:
+    """`program` in Python beside a private server of its own; both are gone afterwards."""
+    pipe = subprocess.PIPE
+    command = [*WITH_POSTGRES, sys.executable, "-c", program]
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.terminate()
+
+
+def first_line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+def data_folder(url: str) -> Path:
+    with psycopg.connect(url) as connection:
+        row = connection.execute("SHOW data_directory").fetchone()
+    assert row is not None
+    return Path(row[0])
+
+
+def answers(url: str) -> bool:
+    """Whether anything listens there."""
+    parts = urlsplit(url)
+    with suppress(OSError), socket.create_connection((parts.hostname, parts.port), timeout=5):
+        return True
+    return False
+
+
+def falls_silent(url: str, seconds: float = 30.0) -> bool:
+    """Wait until nothing listens there; False when something still does after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while answers(url):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def test_the_exit_code_is_the_commands_own_and_the_server_is_gone() -> None:
+    with beside_postgres(PRINT_URL + "raise SystemExit(7)") as process:
+        output, _ = process.communicate(timeout=60)
+    assert process.returncode == 7
+    assert not answers(output.strip())
+
+
+def test_the_server_asks_for_its_password() -> None:
+    with PostgresServer(fast=True) as server:
+        with psycopg.connect(server.url) as connection:
+            assert connection.execute("SELECT current_setting('max_connections')").fetchone() == ("200",)
+        with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+            psycopg.connect(server.url.replace(server.password, "another"))
+
+
+def test_a_server_is_durable_unless_fast_is_asked_for() -> None:
+    with PostgresServer() as server, psycopg.connect(server.url) as connection:
+        assert connection.execute("SHOW fsync").fetchone() == ("on",)
+        assert connection.execute("SHOW synchronous_commit").fetchone() == ("on",)
+
+
+def test_a_crashed_server_starts_again_on_its_port_with_its_data() -> None:
+    with PostgresServer() as server:
+        with psycopg.connect(server.url, autocommit=True) as connection:
+            connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
+        url = server.url
+        server.stop(signal.SIGQUIT)
+        assert not answers(url)
+        server.start()
+        with psycopg.connect(url) as connection:
+            assert connection.execute("SELECT answer FROM kept").fetchone() == (42,)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_the_command_then_the_server_and_removes_its_folder(number: signal.Signals) -> None:
+    with beside_postgres(WAIT_FOR_SIGNAL) as process:
+        url = first_line(process)
+        folder = data_folder(url).parent
+        process.send_signal(number)
+        process.communicate(timeout=60)
+    # Python turns an interrupt into an exception of its own, and ends as if killed by it.
+    assert process.returncode == 128 + number
+    assert not answers(url)
+    assert not folder.exists()
+
+
+def test_not_even_kill_9_leaves_a_server_behind() -> None:
+    with beside_postgres(WAIT_FOR_INPUT) as process:
+        url = first_line(process)
+        folder = data_folder(url).parent
+        process.kill()
+        process.communicate(timeout=60)
+    assert falls_silent(url)
+    # Nobody was left to remove it.
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_a_command_that_is_not_there_is_named() -> None:
+    done = subprocess.run([*WITH_POSTGRES, "no-such-command"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (127, "cannot run no-such-command: No such file or directory\n")
+
+
+# What a test gets of it.
+
+
+def test_a_test_that_needs_postgres_fails_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ROWSTEAD_TEST_POSTGRES")
+    with pytest.raises(MissingServer, match="Run `make test`"):
+        Server.from_environment()
+
+
+@pytest.mark.parametrize("turn", [1, 2])
+def test_every_test_finds_its_database_empty(postgres_url: str, turn: int) -> None:
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        relations = "SELECT count(*) FROM pg_class WHERE relnamespace::regnamespace::text !~ '^(pg_|info)'"
+        assert connection.execute(relations).fetchone() == (0,)
+        assert connection.execute("SHOW statement_timeout").fetchone() == ("0",)
+        connection.execute("CREATE TABLE left_over (id SERIAL PRIMARY KEY)")
+        connection.execute("CREATE SCHEMA other")
+        connection.execute("CREATE TYPE other.mood AS ENUM ('sad')")
+        name = urlsplit(postgres_url).path.lstrip("/")
+        connection.execute(f"ALTER DATABASE {name} SET statement_timeout = '1h'")
+
+
+@pytest.fixture(scope="module")
+def forgotten() -> Iterator[list[psycopg.Connection]]:
+    """Connections that are closed only after the tests that opened them."""
+    connections: list[psycopg.Connection] = []
+    yield connections
+    for connection in connections:
+        connection.close()
+
+
+@pytest.mark.parametrize("turn", [1, 2])
+def test_a_connection_that_a_test_forgot_does_not_stop_the_next(
+    postgres_url: str, forgotten: list[psycopg.Connection], turn: int
+) -> None:
+    connection = psycopg.connect(postgres_url)
+    connection.execute("CREATE TABLE held (id INT)")
+    connection.execute("LOCK TABLE held")
+    forgotten.append(connection)
+    assert len(forgotten) == turn
+
+
+def test_a_role_of_a_tests_own_is_gone_afterwards(postgres_server: Server) -> None:
+    with postgres_server.role() as (name, password), postgres_server.connect() as admin:
+        admin.execute(f"CREATE SCHEMA {name} AUTHORIZATION {name}")
+        url = postgres_server.url_of("postgres", user=name, password=password)
+        with psycopg.connect(url) as connection:
+            assert connection.execute("SELECT current_user").fetchone() == (name,)
+    with postgres_server.connect() as admin:
+        assert admin.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [name]).fetchone() is None
+
+
+def test_a_ddl_text_is_spelled_for_the_backend_of_the_test(backend: Backend, ddl: Translate) -> None:
+    spelled = {"sqlite": "id INTEGER PRIMARY KEY, d TEXT", "asyncpg": "id SERIAL PRIMARY KEY, d JSONB"}
+    spelled["psycopg"] = spelled["asyncpg"]
+    assert ddl("id {serial_pk}, d {jsonb} DEFAULT '{}'") == f"{spelled[backend.name]} DEFAULT '{{}}'"
+
+
+def test_an_unknown_word_in_a_ddl_text_is_named(backend: Backend, ddl: Translate) -> None:
+    with pytest.raises(KeyError, match=r"no word \{serial\} for DDL; known: serial_pk"):
+        ddl("id {serial}")

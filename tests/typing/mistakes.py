@@ -1,0 +1,32 @@
+"""The control: each line marked `# wrong` is a mistake that a type checker must see."""
+
+from __future__ import annotations
+
+from typing import assert_type
+
+from rowstead import DB, Row
+from rowstead.sync import DB as SyncDB
+
+
+class User(Row):
+    __table__ = "users"
+    id: int | None = None
+    name: str
+
+
+class NoRow:
+    id: int
+
+
+async def mistakes(db: DB, sync_db: SyncDB) -> None:
+    user = await db.get(User, id=1)
+    print(user.name)  # wrong
+    assert_type(await db.query(User), list[Row])  # wrong
+    await db.insert(NoRow())  # wrong
+    await db.query(NoRow)  # wrong
+    await db.insert(User(name="a"), on_conflict="replace")  # wrong
+    await sync_db.get(User, id=1)  # wrong
+    for _ in db.iter_rows(User):  # wrong
+        pass
+    with db.transaction():  # wrong
+        pass
