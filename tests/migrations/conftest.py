@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +38,9 @@ class Folder:
 class Migrator:
     """A database handle with the verbs of migrations."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, url: str) -> None:
         self.database = database
+        self.url = url
         self.fetch = database.fetch
         self.fetchval = database.fetchval
         self.execute = database.execute
@@ -75,10 +77,17 @@ def folder(tmp_path: Path) -> Folder:
     return Folder(tmp_path / "migrations")
 
 
-@pytest.fixture
-async def db(backend: Backend) -> AsyncIterator[Migrator]:
-    database = await Database.from_url(backend.url, Options())
+@asynccontextmanager
+async def opened(url: str) -> AsyncIterator[Migrator]:
+    """A handle of its own on the database at `url`."""
+    database = await Database.from_url(url, Options())
     try:
-        yield Migrator(database)
+        yield Migrator(database, url)
     finally:
         await database.close()
+
+
+@pytest.fixture
+async def db(backend: Backend) -> AsyncIterator[Migrator]:
+    async with opened(backend.url) as migrator:
+        yield migrator

@@ -140,7 +140,7 @@ def choose(address: Address, available: Sequence[str]) -> str:
         if find_spec(name) is not None:
             return name
     raise ImportError(
-        f"PostgreSQL needs the driver {wanted[0]}, which is not installed: pip install 'rowstead[{wanted[0]}]'"
+        f"PostgreSQL needs {wanted[0]}, which is not installed: pip install 'rowstead[{wanted[0]}]'"
     )
 
 

@@ -43,9 +43,7 @@ class SQLiteDriver:
         self._write = Settings(path, mode, mode == "ro", BUSY_TIMEOUT, options.statement_timeout)
         self._read = Settings(path, "ro", True, BUSY_TIMEOUT, options.statement_timeout)
 
-        def pool(
-            connect: Callable[[], Awaitable[ThreadConnection]], low: int, high: int
-        ) -> Pool[ThreadConnection]:
+        def pool(connect: Connect, low: int, high: int) -> Pool[ThreadConnection]:
             # The file is there for good, and so are connections to it: nothing is gained by ageing.
             return Pool(
                 connect,
@@ -77,7 +75,7 @@ class SQLiteDriver:
     def lend(self, write: bool) -> CoroutineType[Any, Any, ThreadConnection]:
         return self._writer.acquire() if write else self._readers.acquire()
 
-    def take_back(self, connection: ThreadConnection, suspect: bool = False) -> None:
+    def take_back(self, connection: Any, suspect: bool = False) -> None:
         pool = self._readers if connection.reader else self._writer
         pool.release(connection, suspect)
 

@@ -8,6 +8,7 @@ connection, which all who use the handle take in turn. Must not know SQL beyond 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from rowstead.dialects import SQLITE
 from rowstead.drivers.sqlite_connection import MEMORY, Settings, SQLiteConnection
@@ -41,7 +42,7 @@ class SQLiteDriver:
         self._write = Settings(path, mode, mode == "ro", BUSY_TIMEOUT, options.statement_timeout)
         self._read = Settings(path, "ro", True, BUSY_TIMEOUT, options.statement_timeout)
 
-        def pool(connect: Callable[[], SQLiteConnection], low: int, high: int) -> Pool[SQLiteConnection]:
+        def pool(connect: Connect, low: int, high: int) -> Pool[SQLiteConnection]:
             # The file is there for good, and so are connections to it: nothing is gained by ageing.
             return Pool(
                 connect,
@@ -73,7 +74,7 @@ class SQLiteDriver:
     def lend(self, write: bool) -> SQLiteConnection:
         return self._writer.acquire() if write else self._readers.acquire()
 
-    def take_back(self, connection: SQLiteConnection, suspect: bool = False) -> None:
+    def take_back(self, connection: Any, suspect: bool = False) -> None:
         pool = self._readers if connection.reader else self._writer
         pool.release(connection, suspect)
 
