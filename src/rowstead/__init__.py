@@ -1,14 +1,14 @@
 """Rowstead: one Python data layer. Here are the rows face and the errors; other faces have modules.
 
-    from rowstead import DB, Row
+from rowstead import DB, Row
 
-    class User(Row):
-        __table__ = "users"
-        id: int | None = None
-        name: str
+class User(Row):
+    __table__ = "users"
+    id: int | None = None
+    name: str
 
-    db = await DB.from_url("sqlite:///app.db")
-    user = await db.get(User, id=1)
+db = await DB.from_url("sqlite:///app.db")
+user = await db.get(User, id=1)
 """
 
 from rowstead.access import STRANGER, Access

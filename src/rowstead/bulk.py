@@ -51,7 +51,11 @@ class ServerTable(NamedTuple):
 
 
 def insert_many(
-    compiler: Compiler, table: Table, rows: Sequence[tuple[Given, list[Any]]], target: Target | None, returning: bool
+    compiler: Compiler,
+    table: Table,
+    rows: Sequence[tuple[Given, list[Any]]],
+    target: Target | None,
+    returning: bool,
 ) -> Plan[Any]:
     """Insert rows, each given as (columns and forms, values); the count, or the stored rows in input order.
 
@@ -93,43 +97,55 @@ def _insert_group(
 ) -> Plan[int]:
     """Insert one group; puts the stored rows into `found` where it is a list."""
     increments = any(form is Inc for _, form in group.given)
-    unique = range(len(group.rows))
+    rows: list[list[Any]] = group.rows
+    stands_for: Sequence[int] = range(len(rows))
     if target is not None and target.action == "upsert" and not increments:
-        unique = _last_of_each(table, group, target)
-    rows = [group.rows[i] for i in unique]
+        rows, stands_for = _last_of_each(table, group, target)
     values_only = all(form == VALUE for _, form in group.given)
     if compiler.dialect.array_params and values_only and group.given:
         server = yield from server_table(compiler, table)
         plain = all(name in server.columns and not server.columns[name].is_array for name, _ in group.given)
         if found is None and target is None and server.copyable and len(rows) >= COPY_FROM:
-            return (yield _copy(compiler, table, group.given, rows, server))
+            return (yield _copy(compiler, table, group.given, rows))
         if plain:
-            records = yield from _by_arrays(compiler, table, group.given, rows, target, found is not None, server)
-            return _place(group, unique, records, found)
+            records = yield from _by_arrays(
+                compiler, table, group.given, rows, target, found is not None, server
+            )
+            return _place(group, stands_for, records, found)
     records = yield from _one_by_one(compiler, table, group.given, rows, target, found is not None)
-    return _place(group, unique, records, found)
+    return _place(group, stands_for, records, found)
 
 
-def _last_of_each(table: Table, group: Group, target: Target) -> Sequence[int]:
-    """For each key of an upsert the place of its last row, in the order of their first ones."""
+def _last_of_each(table: Table, group: Group, target: Target) -> tuple[list[list[Any]], list[int]]:
+    """The last row of each key of an upsert, and for every row of the group which of them is its own."""
     names = [name for name, _ in group.given]
     key = [names.index(name) for name in target.key or require_key(table)]
-    last: dict[Hashable, int] = {}
-    for i, values in enumerate(group.rows):
-        last[tuple(_hashable(values[k]) for k in key)] = i
-    return list(last.values())
+    number: dict[Hashable, int] = {}
+    rows: list[list[Any]] = []
+    stands_for: list[int] = []
+    for values in group.rows:
+        place = number.setdefault(tuple(_hashable(values[k]) for k in key), len(rows))
+        if place == len(rows):
+            rows.append(values)
+        else:
+            rows[place] = values
+        stands_for.append(place)
+    return rows, stands_for
 
 
 def _hashable(value: Any) -> Hashable:
     return value if isinstance(value, Hashable) else json_text(value)
 
 
-def _place(group: Group, unique: Sequence[int], result: Any, found: list[Any] | None) -> int:
+def _place(group: Group, stands_for: Sequence[int], result: Any, found: list[Any] | None) -> int:
     """Put the stored rows at their places in the input; the number of rows written."""
     if found is None:
         return result
-    for i, row in zip(unique, result, strict=False):
-        found[group.places[i]] = row
+    if len(result) < len(set(stands_for)):
+        # Ignored rows are missing, and nobody says which: those that are there keep their order.
+        stands_for = range(len(result))
+    for place, number in zip(group.places, stands_for, strict=False):
+        found[place] = result[number]
     return len(result)
 
 
@@ -166,9 +182,7 @@ def _each(calls: Sequence[Call[Any]]) -> Plan[list[Any]]:
     return results
 
 
-def _copy(
-    compiler: Compiler, table: Table, given: Given, rows: list[list[Any]], server: ServerTable
-) -> Copy:
+def _copy(compiler: Compiler, table: Table, given: Given, rows: list[list[Any]]) -> Copy:
     names = [name for name, _ in given]
     encoders = [encoder(table.columns[name], compiler.codec) for name in names]
     encoded = (
@@ -216,7 +230,7 @@ def delete_many(compiler: Compiler, table: Table, keys: Iterable[Any]) -> Plan[i
     key = require_key(table)
     if len(key) == 1:
         name = key[0]
-        wanted = [k[name] if isinstance(k, dict) else k for k in keys]  # pyright: ignore[reportUnknownVariableType]
+        wanted = [_single_key(table, name, k) for k in keys]
         where, values = read({name: {"in": [k for k in wanted if k is not None]}}, table)
         if not wanted:
             return 0
@@ -232,6 +246,10 @@ def delete_many(compiler: Compiler, table: Table, keys: Iterable[Any]) -> Plan[i
         return 0
     results: list[int] = yield Atomic(_each(calls))
     return sum(results)
+
+
+def _single_key(table: Table, name: str, given: Any) -> Any:
+    return _key_values(table, (name,), given)[0] if isinstance(given, dict) else given
 
 
 def _key_values(table: Table, key: tuple[str, ...], given: Any) -> list[Any]:

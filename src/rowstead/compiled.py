@@ -8,7 +8,7 @@ looking it up costs one or two. So every statement is compiled once per shape an
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rowstead.dialects import Dialect
@@ -92,7 +92,7 @@ class Compiler:
         expression = BUILDERS[operation](slots, table, *key[2:])
         text, names = self.text_of(expression)
         order = [int(name[1:]) for name in names]
-        read_all = self._reader(table, _result_columns(expression, table))
+        read_all = self._reader(table, result_columns(expression, table))
         return Compiled(text, table.name, operation in WRITES, order, slots.encoders, read_all)
 
     def text_of(self, expression: Any) -> tuple[str, list[str]]:
@@ -122,7 +122,7 @@ def text_of(expression: Any, dialect: Dialect, paramstyle: str) -> tuple[str, li
     return tidy(compiled.string), [compiled.params[name] for name in compiled.positiontup or ()]
 
 
-def _result_columns(expression: Any, table: Table) -> Iterable[str]:
+def result_columns(expression: Any, table: Table) -> list[str]:
     """The names of the table's columns that the statement returns, in order."""
     wanted = getattr(expression, "selected_columns", None) or getattr(expression, "_returning", ())
     return [c.name for c in wanted if getattr(c, "name", None) in table.columns]

@@ -11,7 +11,7 @@ column and operator, so no SQL is ever made of a name that was not looked up.
 
 A shape is a nested tuple: `("and", shape, …)`, `("or", shape, …)`, `("not", shape)`,
 `("exists" | "not_exists", Subquery)`, or a term `(operator, column, operand)` whose operand is
-`VALUE`, `Now`, `Outer(column)`, `Listed(count, has_null)`, a pair, or a `Subquery`.
+`VALUE`, `Now`, `Outer(column)`, `Listed(number, has_null)`, a pair, or a `Subquery`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import datetime
 import decimal
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, cast
 
 from rowstead.access import FULL_ACCESS, Access
 from rowstead.errors import UndefinedTableError, ValidationError, did_you_mean
@@ -39,7 +39,18 @@ EVERYTHING: Shape = ("and",)
 CONNECTIVES = ("and", "or", "not", "exists", "not_exists", "col")
 _OUTER = "$outer."
 _PLAIN = frozenset(
-    {int, str, float, bool, bytes, uuid.UUID, decimal.Decimal, datetime.datetime, datetime.date, datetime.time}
+    {
+        int,
+        str,
+        float,
+        bool,
+        bytes,
+        uuid.UUID,
+        decimal.Decimal,
+        datetime.datetime,
+        datetime.date,
+        datetime.time,
+    }
 )
 _COLLECTIONS = (list, tuple, set, frozenset, range)
 
@@ -53,7 +64,7 @@ class Outer(NamedTuple):
 class Listed(NamedTuple):
     """A list operand: how many values (None: any number, as one parameter) and whether NULL is among them."""
 
-    count: int | None
+    number: int | None
     has_null: bool
 
 
@@ -78,7 +89,7 @@ def read(
     """
     values: list[Any] = []
     if type(where) is dict and access is FULL_ACCESS:
-        return _read_flat(where, table, values, scope), values
+        return _read_flat(cast("dict[str, Any]", where), table, values, scope), values
     reader = _Reader(table, values, access, scope)
     if where is None:
         return EVERYTHING, values
@@ -192,10 +203,10 @@ class _Reader:
             return (operator.name, column.name, self._list(operator, column, operand))
         if operator.takes == "query":
             return (operator.name, column.name, self._subquery(operand, column))
-        pair = list(operand) if isinstance(operand, (list, tuple)) else []  # pyright: ignore[reportUnknownArgumentType]
-        if len(pair) != 2:  # pyright: ignore[reportUnknownArgumentType]
+        pair: list[Any] = list(operand) if isinstance(operand, (list, tuple)) else []  # pyright: ignore[reportUnknownArgumentType]
+        if len(pair) != 2:
             raise ValidationError(f"{operator.name!r} takes [low, high], not {operand!r}", column=column.name)
-        low, high = pair  # pyright: ignore[reportUnknownVariableType]
+        low, high = pair
         first = self._one(operator, column, low)
         return (operator.name, column.name, (first, self._one(operator, column, high)))
 

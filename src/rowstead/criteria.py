@@ -86,9 +86,9 @@ class Criteria:
         return self.slots.value(column)
 
     def _listed(self, column: Column, operand: Listed) -> ListOperand:
-        if operand.count is None:
+        if operand.number is None:
             return ListOperand(self.slots.listed(column), operand.has_null)
-        return ListOperand([self.slots.value(column) for _ in range(operand.count)], operand.has_null)
+        return ListOperand([self.slots.value(column) for _ in range(operand.number)], operand.has_null)
 
     def _subquery(self, query: Subquery) -> Select[Any]:
         outer_clause = self.source if self.source is not None else table_clause(self.table)

@@ -108,7 +108,7 @@ def isolation_level(name: str) -> str:
 def _postgresql_text(paramstyle: str) -> DefaultDialect:
     from sqlalchemy.dialects.postgresql.base import PGDialect
 
-    return PGDialect(paramstyle=paramstyle)  # pyright: ignore[reportArgumentType]
+    return PGDialect(paramstyle=paramstyle)
 
 
 def _sqlite_text(paramstyle: str) -> DefaultDialect:
@@ -131,7 +131,7 @@ def _sqlite_text(paramstyle: str) -> DefaultDialect:
         statement_compiler = Compiler
         supports_statement_cache = False
 
-    return Text(paramstyle=paramstyle)  # pyright: ignore[reportArgumentType]
+    return Text(paramstyle=paramstyle)
 
 
 POSTGRESQL = Dialect(
@@ -185,7 +185,9 @@ SQLITE = Dialect(
     transaction_status=None,
     explain="EXPLAIN QUERY PLAN",
     column_types=None,
-    stateless_words=frozenset({"select", "with", "values", "explain", "insert", "update", "delete", "replace"}),
+    stateless_words=frozenset(
+        {"select", "with", "values", "explain", "insert", "update", "delete", "replace"}
+    ),
     utc_now="strftime('%Y-%m-%d %H:%M:%f+00:00', 'now')",
 )
 

@@ -85,7 +85,7 @@ def _is_not_true(element: IsNotTrue, compiler: Any, **kw: Any) -> str:
 
 
 @compiles(Verbatim)
-def _verbatim(element: Verbatim, compiler: Any, **kw: Any) -> str:
+def _verbatim(element: Verbatim, _compiler: Any, **_kw: Any) -> str:
     return element.text
 
 
@@ -103,8 +103,7 @@ def table_clause(table: Table) -> TableClause:
     """The table as SQLAlchemy knows it; one object per table, so that subqueries correlate."""
     clause = table.facts.get("clause")
     if clause is None:
-        columns = [sa.column(name) for name in table.columns]
-        clause = table.facts["clause"] = sa.table(table.name, *columns, schema=table.schema)
+        clause = table.facts["clause"] = sa.table(table.name, *map(plain, table.columns), schema=table.schema)
     return clause
 
 

@@ -36,14 +36,16 @@ def read_order(sort: Sort, table: Table, *, access: Access = FULL_ACCESS) -> Ord
     """
     if sort is None:
         return ()
-    items: Iterable[Any] = (sort,) if isinstance(sort, (str, Mapping)) else sort
+    items: list[Any] = [sort] if isinstance(sort, (str, Mapping)) else list(sort)
     terms: list[OrderTerm] = []
     for item in items:
         terms.extend(_terms(item))
     for term in terms:
         access.column(table, term.column)
     if len({t.column for t in terms}) != len(terms):
-        raise ValidationError(f"the order names a column twice: {[t.column for t in terms]}", table=table.name)
+        raise ValidationError(
+            f"the order names a column twice: {[t.column for t in terms]}", table=table.name
+        )
     return tuple(terms)
 
 

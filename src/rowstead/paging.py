@@ -63,7 +63,13 @@ class Walk:
     """The rows of a filter in a total order, page by page."""
 
     def __init__(
-        self, compiler: Compiler, table: Table, columns: tuple[str, ...], where: Shape, values: list[Any], order: Order
+        self,
+        compiler: Compiler,
+        table: Table,
+        columns: tuple[str, ...],
+        where: Shape,
+        values: list[Any],
+        order: Order,
     ) -> None:
         require_key(table)
         self.compiler = compiler
@@ -133,11 +139,15 @@ class Walk:
             raise ValidationError("this is not a page token; use the `next` of a page as it is") from error
         fits = isinstance(values, list) and len(values) == len(self.order)  # pyright: ignore[reportUnknownArgumentType]
         if signature != self._signature() or part not in self._parts or not fits:
-            raise ValidationError("this page token belongs to another table or order; begin with the first page")
+            raise ValidationError(
+                "this page token belongs to another table or order; begin with the first page"
+            )
         return Position(part, tuple(values))  # pyright: ignore[reportUnknownArgumentType]
 
     def _signature(self) -> str:
-        terms = [f"{'-' if t.descending else '+'}{t.column}{'^' if t.nulls_first else ''}" for t in self.order]
+        terms = [
+            f"{'-' if t.descending else '+'}{t.column}{'^' if t.nulls_first else ''}" for t in self.order
+        ]
         return f"{self.table.name}:{','.join(terms)}"
 
 

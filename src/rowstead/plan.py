@@ -125,9 +125,7 @@ class Sleep:
     seconds: float
 
 
-Step: TypeAlias = (
-    Call[Any] | Many | ManyReturning | Copy | Atomic[Any] | Pinned[Any] | Within[Any] | Sleep
-)
+Step: TypeAlias = Call[Any] | Many | ManyReturning | Copy | Atomic[Any] | Pinned[Any] | Within[Any] | Sleep
 Plan: TypeAlias = Generator[Step, Any, R]
 
 

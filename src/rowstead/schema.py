@@ -193,7 +193,7 @@ def _kind_of(annotation: Any, origin: Any) -> Kind:
     if origin is typing.Literal:
         kinds = {_kind_of(type(v), None) for v in typing.get_args(annotation)}
         return kinds.pop() if len(kinds) == 1 else Kind.ANY
-    concrete = origin or annotation
+    concrete: Any = origin or annotation
     if concrete is Any or not inspect.isclass(concrete):
         return Kind.ANY
     if issubclass(concrete, enum.Enum):
@@ -203,12 +203,12 @@ def _kind_of(annotation: Any, origin: Any) -> Kind:
             return kind
     if concrete.__module__ == "pydantic.types" and concrete.__name__ in _PYDANTIC_SCALARS:
         return _PYDANTIC_SCALARS[concrete.__name__]
-    if issubclass(concrete, _LISTS) and not hasattr(concrete, "_fields"):
+    if not hasattr(concrete, "_fields") and issubclass(concrete, _LISTS):
         return Kind.LIST
     return Kind.JSON if _is_structure(concrete) else Kind.OTHER
 
 
-def _is_structure(concrete: type) -> bool:
+def _is_structure(concrete: Any) -> bool:
     """Whether values of this class are objects with fields: they are kept as JSON."""
     return (
         issubclass(concrete, (dict, abc.Mapping))

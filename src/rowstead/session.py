@@ -41,7 +41,9 @@ class Tracer(NamedTuple):
     function: Callable[[Trace], None]
     values: bool
 
-    def tell(self, sql: str, params: Sequence[Any], started: float, rows: int, error: RowsteadError | None) -> None:
+    def tell(
+        self, sql: str, params: Sequence[Any], started: float, rows: int, error: RowsteadError | None
+    ) -> None:
         shown = params if self.values else ["…"] * len(params)
         self.function(Trace(sql, shown, perf_counter() - started, rows, error))
 
@@ -73,7 +75,9 @@ class Session:
         """Run a bulk step, all or nothing."""
         raise NotImplementedError
 
-    def block(self, isolation: str | None = None, readonly: bool = False) -> AbstractAsyncContextManager[Session]:
+    def block(
+        self, isolation: str | None = None, readonly: bool = False
+    ) -> AbstractAsyncContextManager[Session]:
         """A transaction, or a savepoint inside one."""
         raise NotImplementedError
 
@@ -106,7 +110,9 @@ class Session:
         values = [encode(p) for p in params] if encode is not None else list(params)
         if text.order is not None:
             if len(values) <= max(text.order, default=-1):
-                raise ValidationError(f"the statement has ${max(text.order) + 1} but {len(values)} values were given")
+                raise ValidationError(
+                    f"the statement has ${max(text.order) + 1} but {len(values)} values were given"
+                )
             values = [values[i] for i in text.order]
         return Call(text.text, values, writes=not text.reads, raw=True)
 

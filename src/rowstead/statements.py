@@ -21,7 +21,6 @@ from rowstead.ordering import Order, OrderTerm
 from rowstead.schema import Table
 from rowstead.sentinels import Inc
 
-
 _COUNT: ColumnElement[int] = sa.literal_column("count(*)", sa.Integer())
 
 
@@ -54,7 +53,7 @@ def select(
     keyset: Keyset | None = None,
     counted: bool = False,
 ) -> Any:
-    """Rows. Values: the filter's, the keyset's, limit, offset. `counted` adds the count of all as a column."""
+    """Rows; `counted` adds the count of all. Values: the filter's, the keyset's, limit, offset."""
     criteria = Criteria(slots, table)
     clause = table_clause(table)
     conditions = [c for c in [criteria.where(where)] if c is not None]
@@ -224,7 +223,9 @@ def insert_from_arrays(
         sa.cast(source.c[name], _named_type(column)) if array != column else source.c[name]
         for name, (array, column) in zip(names, types, strict=True)
     ]
-    statement = slots.dialect.insert(table_clause(table)).from_select(names, sa.select(*wanted), include_defaults=False)
+    statement = slots.dialect.insert(table_clause(table)).from_select(
+        names, sa.select(*wanted), include_defaults=False
+    )
     statement = _on_conflict(statement, slots, table, given, target)
     return statement.returning(*map(plain, returning)) if returning else statement
 

@@ -8,6 +8,7 @@ cancelled the connection is put right behind its back; the cancellation is never
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Any, TypeVar
@@ -36,7 +37,12 @@ class Transaction(Session):
     """One open block on one connection. Ends with its block; then every use is HandleClosed."""
 
     def __init__(
-        self, driver: Driver, compiler: Compiler, tracer: Tracer | None, connection: Connection, depth: int = 0
+        self,
+        driver: Driver,
+        compiler: Compiler,
+        tracer: Tracer | None,
+        connection: Connection,
+        depth: int = 0,
     ) -> None:
         self.driver = driver
         self.compiler = compiler
@@ -306,5 +312,5 @@ class Block(AbstractAsyncContextManager[Transaction]):
         return answer
 
 
-def _first_value(records: list[Record]) -> Any:
+def _first_value(records: Sequence[Record]) -> Any:
     return records[0][0] if records else None

@@ -62,7 +62,7 @@ def _adapter(type_: Any) -> TypeAdapter[Any]:
     return TypeAdapter(type_)
 
 
-def _read_as(type_: type, column: Column, value: Any) -> Any:
+def _read_as(type_: type[Any], column: Column, value: Any) -> Any:
     """`value` as Pydantic's lax mode reads it for `type_`, else a ValidationError naming the column."""
     if isinstance(value, enum.Enum) and not issubclass(type_, enum.Enum):
         value = value.value
@@ -152,9 +152,10 @@ _SQLITE_NATIVE = frozenset({int, float, str, bytes, bool})
 def any_for_sqlite(value: Any) -> Any:
     """The stored form of a value by its own type: for raw SQL and columns of no one type."""
     value = _plain(value)
-    type_ = type(value)
-    if value is None or type_ in _SQLITE_NATIVE:
-        return _storable_float(value) if type_ is float else value
+    if type(value) is float:
+        return _storable_float(value)
+    if value is None or type(value) in _SQLITE_NATIVE:
+        return value
     for kind, convert in _SQLITE.items():
         if isinstance(value, _TYPES[kind]):
             return convert(value)

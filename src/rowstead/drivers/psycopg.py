@@ -14,8 +14,9 @@ from typing import Any
 import psycopg
 from psycopg import AsyncConnection, AsyncRawCursor, generators
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.pq import DiagnosticField, ExecStatus, TransactionStatus
+from psycopg.pq import ExecStatus, TransactionStatus
 from psycopg.sql import SQL, Identifier
+from psycopg.types import TypeInfo
 
 from rowstead.dialects import POSTGRESQL, Dialect
 from rowstead.drivers.base import RawResult
@@ -61,7 +62,7 @@ _IDLE, _ACTIVE, _INTRANS, _INERROR = (
     TransactionStatus.INERROR,
 )
 # Codes by which a table that was altered since its text was described makes itself known.
-_SHAPE_STATES = frozenset({"0A000", "26000", "42804", "42883"})
+_SHAPE_STATES = frozenset({"42804", "42883"})
 
 
 class Shapes(dict[str, Shape]):
@@ -124,14 +125,15 @@ class PsycopgConnection:
         if not rows:
             return 0
         shape = await self._shape(text)
-        await self._cursor.executemany(text, [shape.bind(row) for row in rows])
-        return self._cursor.rowcount
+        cursor = self._register(shape)
+        await cursor.executemany(text, [shape.bind(row) for row in rows])
+        return cursor.rowcount
 
     async def fetch_many(self, text: str, rows: Sequence[Sequence[Any]]) -> list[Record | None]:
         if not rows:
             return []
         shape = await self._shape(text)
-        cursor = self._cursor
+        cursor = self._register(shape)
         await cursor.executemany(text, [shape.bind(row) for row in rows], returning=True)
         records: list[Record | None] = [await cursor.fetchone()]
         while cursor.nextset():
@@ -151,7 +153,7 @@ class PsycopgConnection:
         shape = await self._shape(f"{insert} VALUES ({marks})")
         form = " (FORMAT BINARY)" if shape.copies_binary else ""
         text = SQL("COPY {table} ({columns}) FROM STDIN").format(**names).as_string(self.raw)
-        cursor = self._cursor
+        cursor = self._register(shape)
         try:
             async with cursor.copy((text + form).encode()) as copy:
                 if form:
@@ -194,10 +196,12 @@ class PsycopgConnection:
         shape = known = self._shapes.get(text)
         if shape is None:
             shape = await self._describe(text)
+        if shape.arrays:
+            self._register(shape)
         try:
             await within(self._limit, cursor.execute(text, shape.bind(params), binary=shape.binary))
         except (psycopg.Error, DataError) as error:
-            fresh = None if known is None else await self._reshape(error, text, known)
+            fresh = await self._reshape(error, text, known)
             if fresh is None:
                 raise
             shape = fresh
@@ -213,6 +217,7 @@ class PsycopgConnection:
         if len(records) > LARGE_RESULT:
             # A cursor keeps its last result: let go of a large one.
             self._cursor = AsyncRawCursor(self.raw)
+            self._registered.clear()
         return records
 
     def _verify(self, text: str, shape: Shape, cursor: AsyncRawCursor[Any]) -> None:
@@ -230,18 +235,26 @@ class PsycopgConnection:
             oids, columns, results = await within(
                 self._limit, raw.wait(_description(raw.pgconn, text.encode(raw.info.encoding)))
             )
-        for oid in {o for o in (*oids, *results) if o >= USER_OIDS} - self._registered:
-            await self._register(oid)
-        types = raw.adapters.types
-        shape = Shape(oids, columns, results, lambda oid: _is_array(types.get(oid), oid))
+        own = sorted({oid for oid in (*oids, *results) if oid >= USER_OIDS})
+        shape = Shape(oids, columns, results, await self._arrays(own) if own else ())
         self._shapes.remember(text, shape)
         return shape
 
-    async def _register(self, oid: int) -> None:
-        """Make psycopg read lists of a type that this database defines."""
-        self._registered.add(oid)
+    async def _arrays(self, oids: Sequence[int]) -> list[TypeInfo]:
+        """Those of the database's own types that are arrays, as psycopg wants to be told of them."""
+        cursor = self._cursor
+        await cursor.execute("SELECT typname, oid, typarray FROM pg_type WHERE typarray = ANY($1)", [oids])
+        return [TypeInfo(name, oid, array_oid) for name, oid, array_oid in await cursor.fetchall()]
 
-    async def _reshape(self, error: Exception, text: str, known: Shape) -> Shape | None:
+    def _register(self, shape: Shape) -> AsyncRawCursor[Any]:
+        """Make the cursor read and write arrays of the database's own types; the connection stays as it is."""
+        for info in shape.arrays:
+            if info.oid not in self._registered:
+                info.register(self._cursor)
+                self._registered.add(info.oid)
+        return self._cursor
+
+    async def _reshape(self, error: Exception, text: str, known: Shape | None) -> Shape | None:
         """The description as it is now, where that may help; nothing of the statement was applied."""
         status = self.raw.pgconn.transaction_status
         state = getattr(error, "sqlstate", None)
@@ -252,14 +265,12 @@ class PsycopgConnection:
             # psycopg sees this command's tag and forgets what it had prepared.
             await self._cursor.execute("DEALLOCATE ALL")
             return await self._describe(text)
+        if known is None:
+            return None
         if isinstance(error, DataError) or state in _SHAPE_STATES or (state or "").startswith("22"):
             fresh = await self._describe(text)
             return None if fresh.same_as(known) else fresh
         return None
-
-
-def _is_array(info: Any, oid: int) -> bool:
-    return info is not None and info.array_oid == oid
 
 
 def _description(

@@ -14,6 +14,8 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+import psycopg
+from psycopg.types import TypeInfo
 from psycopg.types.json import Json, Jsonb
 from pydantic_core import PydanticSerializationError, to_json
 
@@ -74,6 +76,8 @@ def _as_jsonb(value: Any) -> Any:
 
 def _without_zone(value: Any) -> Any:
     value = plain(value)
+    if isinstance(value, str):
+        return _not_text(value)
     if isinstance(value, datetime.datetime) and value.tzinfo is not None:
         raise DataError(
             "a `timestamp` column takes a datetime without zone: PostgreSQL would drop the zone in silence. "
@@ -84,7 +88,7 @@ def _without_zone(value: Any) -> Any:
 
 def _with_zone(value: Any) -> Any:
     # Without a zone a time is local to this process, as asyncpg and `datetime.timestamp()` have it.
-    value = plain(value)
+    value = _not_text(value)
     if isinstance(value, datetime.datetime) and value.tzinfo is None:
         return value.astimezone()
     return value
@@ -119,7 +123,35 @@ def _each(convert: Convert) -> Convert:
     return elements
 
 
+def _refusing(*refused: type) -> Convert:
+    """What psycopg or the server would quietly turn into something else, and asyncpg refuses too."""
+
+    def convert(value: Any) -> Any:
+        value = plain(value)
+        if isinstance(value, refused):
+            raise DataError(f"a parameter of this type cannot be {type(value).__name__}")
+        return value
+
+    return convert
+
+
+def _as_text(value: Any) -> Any:
+    value = value if type(value) is str else plain(value)
+    if not isinstance(value, str):
+        raise DataError(f"a parameter of a text type takes str, not {type(value).__name__}")
+    return value
+
+
+_as_integer = _refusing(str, float, decimal.Decimal)
+_not_text = _refusing(str)
+
 _CONVERT: Mapping[int, Convert] = {
+    **dict.fromkeys((20, 21, 23, 26), _as_integer),
+    **dict.fromkeys((1005, 1007, 1016, 1028), _each(_as_integer)),
+    **dict.fromkeys((25, 1042, 1043), _as_text),
+    **dict.fromkeys((1009, 1014, 1015), _each(_as_text)),
+    # bool, bytea, float4, float8, date, time, timetz, interval
+    **dict.fromkeys((16, 17, 700, 701, 1082, 1083, 1266, 1186), _not_text),
     _JSON: _as_json,
     _JSONB: _as_jsonb,
     _JSON_ARRAY: _each(_as_json),
@@ -136,25 +168,27 @@ _CONVERT: Mapping[int, Convert] = {
 _ARRAY = _each(plain)
 
 
+def _converter(oid: int) -> Convert | None:
+    info = psycopg.adapters.types.get(oid)
+    return _CONVERT.get(oid) or (_ARRAY if info is not None and info.array_oid == oid else None)
+
+
 class Shape:
     """What the server said of one text: its parameters' types and its columns' names and types.
 
-    is_array: tells of a type's number whether it is an array.
+    arrays: those of the types that are arrays of a type which the database itself defines.
     """
 
-    __slots__ = ("binary", "columns", "converters", "oids", "results")
+    __slots__ = ("arrays", "binary", "columns", "converters", "oids", "results")
 
     def __init__(
-        self,
-        oids: Sequence[int],
-        columns: Sequence[str],
-        results: Sequence[int],
-        is_array: Callable[[int], bool],
+        self, oids: Sequence[int], columns: Sequence[str], results: Sequence[int], arrays: Sequence[TypeInfo]
     ) -> None:
         self.oids = tuple(oids)
         self.columns = tuple(columns)
         self.results = tuple(results)
-        self.converters = tuple(_CONVERT.get(oid) or (_ARRAY if is_array(oid) else None) for oid in oids)
+        self.arrays = tuple(arrays)
+        self.converters = tuple(map(_converter, oids))
         self.binary = _BINARY_RIGHT.issuperset(results) and not _BINARY_FASTER.isdisjoint(results)
 
     @property
@@ -169,8 +203,12 @@ class Shape:
         if len(params) != len(self.converters):
             raise wrong_count(len(self.converters), len(params))
         return [
-            (value if type(value) in _PLAIN else plain(value))
-            if convert is None or value is None
+            value
+            if value is None
             else convert(value)
+            if convert is not None
+            else value
+            if type(value) in _PLAIN
+            else plain(value)
             for value, convert in zip(params, self.converters, strict=True)
         ]

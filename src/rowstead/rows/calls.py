@@ -47,8 +47,10 @@ def get(compiler: Compiler, model: type[R], named: Mapping[str, Any]) -> Call[R 
     table = model.__rowstead__()
     shape, values = read(named, table)
     for term in shape[1:]:
-        if term[0] == "in" and (term[2].count is None or term[2].count + term[2].has_null > 0):
-            raise ValidationError(f"get gives one row and takes no list ({term[1]!r}); use query", table=table.name)
+        if term[0] == "in" and (term[2].number is None or term[2].number + term[2].has_null > 0):
+            raise ValidationError(
+                f"get gives one row and takes no list ({term[1]!r}); use query", table=table.name
+            )
     compiled = compiler.get(("get", table, table.all, shape))
     return compiled.call(values, compiled.read_one)
 
@@ -132,10 +134,9 @@ def _given(row: Row, table: Table, skip: Sequence[str] = ()) -> tuple[list[tuple
         if name not in chosen or name in skip:
             continue
         value = fields[name]
-        type_ = type(value)
-        if type_ is Now or value is Now:
+        if isinstance(value, Now) or value is Now:
             given.append((name, Now))
-        elif type_ is Inc:
+        elif isinstance(value, Inc):
             given.append((name, Inc))
             values.append(value)
         else:
@@ -144,7 +145,9 @@ def _given(row: Row, table: Table, skip: Sequence[str] = ()) -> tuple[list[tuple
     return given, values
 
 
-def target_of(table: Table, on_conflict: str | None, conflict_target: str | Iterable[str] | None) -> Target | None:
+def target_of(
+    table: Table, on_conflict: str | None, conflict_target: str | Iterable[str] | None
+) -> Target | None:
     """What an insert does about rows that are there."""
     if on_conflict is None:
         if conflict_target is not None:
@@ -159,21 +162,23 @@ def target_of(table: Table, on_conflict: str | None, conflict_target: str | Iter
     return Target("ignore", key)
 
 
-def _insertable(row: Row, table: Table, target: Target | None) -> tuple[tuple[tuple[str, Any], ...], list[Any]]:
+def _insertable(
+    row: Row, table: Table, target: Target | None
+) -> tuple[tuple[tuple[str, Any], ...], list[Any]]:
     """The row as an insert takes it; an Inc's two values (start + by, by) in their places."""
     given, values = _given(row, table)
     upsert = target is not None and target.action == "upsert"
-    increments = [v for v in values if type(v) is Inc]
+    increments = [v for v in values if isinstance(v, Inc)]
     if increments and not upsert:
         raise ValidationError(
-            'Inc is one of the column-expression sentinels and needs a row to add to: '
+            "Inc is one of the column-expression sentinels and needs a row to add to: "
             'use update, or on_conflict="upsert"',
             table=table.name,
         )
     if upsert:
         assert target is not None
         _check_upsert(table, target, [name for name, _ in given])
-    inserted = [v.start + v.by if type(v) is Inc else v for v in values]
+    inserted = [v.start + v.by if isinstance(v, Inc) else v for v in values]
     return tuple(given), [*inserted, *(i.by for i in increments)]
 
 
@@ -181,7 +186,9 @@ def _check_upsert(table: Table, target: Target, names: Sequence[str]) -> None:
     key = target.key or table.key
     missing = [name for name in key if name not in names]
     if missing:
-        raise ValidationError(f"an upsert by {list(key)} needs every one of them set; {missing} is not", table=table.name)
+        raise ValidationError(
+            f"an upsert by {list(key)} needs every one of them set; {missing} is not", table=table.name
+        )
     if all(name in key or name in table.key for name in names):
         raise ValidationError(
             f'an upsert by {list(key)} needs a column to update; use on_conflict="ignore"', table=table.name
@@ -208,7 +215,7 @@ def _stored(row: R, read_one: Callable[[Sequence[Record]], Any]) -> Callable[[Se
         stored: R = read_one(records)
         for name in carried:
             if name in row.model_fields_set:
-                stored.__dict__[name] = row.__dict__[name]
+                vars(stored)[name] = vars(row)[name]
                 stored.model_fields_set.add(name)
         return stored
 
@@ -237,7 +244,9 @@ def _insertable_rows(
     model = type(everything[0])
     for row in everything:
         if type(row) is not model:
-            raise ValidationError(f"insert_many takes rows of the same Row subclass: {model.__name__} and {type(row).__name__}")
+            raise ValidationError(
+                f"insert_many takes rows of the same Row subclass: {model.__name__} and {type(row).__name__}"
+            )
     table = model.__rowstead__()
     target = target_of(table, on_conflict, conflict_target)
     return table, target, [_insertable(row, table, target) for row in everything]
@@ -271,8 +280,10 @@ def update(compiler: Compiler, row: R, where: Where) -> Call[R | None]:
     shape, key_values = _guarded(row, table, where)
     given, values = _given(row, table, skip=table.key)
     if not given:
-        raise ValidationError(f"there is nothing to update: no non-PK fields of {table.name} are set", table=table.name)
-    changed = [v.by if type(v) is Inc else v for v in values]
+        raise ValidationError(
+            f"there is nothing to update: no non-PK fields of {table.name} are set", table=table.name
+        )
+    changed = [v.by if isinstance(v, Inc) else v for v in values]
     compiled = compiler.get(("update", table, tuple(given), shape, table.all))
     return compiled.call([*changed, *key_values], compiled.read_one)
 
@@ -285,8 +296,10 @@ def update_where(compiler: Compiler, row: Row, where: Where) -> Call[int]:
         raise ValidationError(f"update_where needs a filter; to change every row of {table.name} use raw SQL")
     given, values = _given(row, table, skip=table.key)
     if not given:
-        raise ValidationError(f"there is nothing to update: no non-PK fields of {table.name} are set", table=table.name)
-    changed = [v.by if type(v) is Inc else v for v in values]
+        raise ValidationError(
+            f"there is nothing to update: no non-PK fields of {table.name} are set", table=table.name
+        )
+    changed = [v.by if isinstance(v, Inc) else v for v in values]
     return compiler.get(("update", table, tuple(given), shape, ())).call([*changed, *where_values], None)
 
 

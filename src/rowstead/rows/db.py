@@ -158,9 +158,7 @@ class DB:
         By token no row is dropped or repeated while others come and go, and a page costs the same
         wherever it is.
         """
-        plan = calls.page(
-            self.session.compiler, model, filters, where, order, limit, offset, after, count
-        )
+        plan = calls.page(self.session.compiler, model, filters, where, order, limit, offset, after, count)
         return await self.session.plan(plan)
 
     async def iter_rows(
@@ -291,13 +289,13 @@ class DB:
     async def fetch_models(self, model: type[R], sql: str, /, *params: Any) -> list[R]:
         """Every row of this SQL as `model`; columns that are no fields of it are left out."""
         result = await self.session.raw(self.session.raw_call(sql, params))
-        return cast(list[R], calls.read_raw(self.session.compiler, model, result.columns, result.records))
+        return calls.read_raw(self.session.compiler, model, result.columns, result.records)
 
     async def fetch_model(self, model: type[R], sql: str, /, *params: Any) -> R | None:
         """The first row of this SQL as `model`, or None."""
         result = await self.session.raw(self.session.raw_call(sql, params))
         rows = calls.read_raw(self.session.compiler, model, result.columns, result.records[:1])
-        return cast(R, rows[0]) if rows else None
+        return rows[0] if rows else None
 
     # Transactions
 

@@ -37,7 +37,7 @@ class Row(BaseModel):
                 raise undefined_column(name, cls.__name__, cls.model_fields)
         row = cls.model_construct(_fields_set=set(fields))
         # By name: `model_construct` would look aliased fields up by their alias.
-        row.__dict__.update(fields)
+        vars(row).update(fields)
         return row
 
     @classmethod
