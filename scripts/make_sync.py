@@ -120,7 +120,7 @@ def convert(source: str, twin: Twin, twinned: Mapping[str, str]) -> str:
         *_name_edits(tokens, span, NAMES | dict(twin.names)),
         *_module_edits(tokens, span, twinned),
         *_type_edits(tokens, span, source),
-        *_text_edits(tokens, span, source, twinned),
+        *_text_edits(tokens, span, source, twinned, NAMES | dict(twin.names)),
     ]
     text = source
     for start, end, new in sorted(set(edits), reverse=True):
@@ -225,8 +225,14 @@ def _arguments(tokens: Sequence[tokenize.TokenInfo], at: int) -> tuple[list[int]
 
 
 def _text_edits(
-    tokens: Sequence[tokenize.TokenInfo], span, source: str, twinned: Mapping[str, str]
+    tokens: Sequence[tokenize.TokenInfo],
+    span,
+    source: str,
+    twinned: Mapping[str, str],
+    names: Mapping[str, str],
 ) -> Iterator[Edit]:
+    """Docstrings, comments and messages; before 3.12 an f-string with its code is one token too."""
+    whole_name = re.compile(rf"\b({'|'.join(map(re.escape, names))})\b")
     statement_begins = True
     for token in tokens:
         prose = token.type == tokenize.COMMENT or (token.type == tokenize.STRING and statement_begins)
@@ -234,6 +240,7 @@ def _text_edits(
             start, end = span(token)
             old = source[start:end]
             new = _reword(old, WORDS_IN_PROSE if prose else (), twinned)
+            new = whole_name.sub(lambda found: names[found[1]], new)
             if new != old:
                 yield start, end, new
         if token.type in (tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENCODING):

@@ -29,13 +29,6 @@ def processes() -> Iterator[Runners]:
         yield found
 
 
-@pytest.fixture(params=["sqlite", "psycopg"])
-def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Backend:
-    from conftest import _backend
-
-    return _backend(request, tmp_path)
-
-
 def fill(folder, postgres: bool) -> None:
     folder["0001_seen.sql"] = "CREATE TABLE seen (step INTEGER NOT NULL, note TEXT);"
     folder["0002_data.sql"] = "INSERT INTO seen (step) VALUES (1);\nINSERT INTO seen (step) VALUES (2);"

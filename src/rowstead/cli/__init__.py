@@ -79,10 +79,10 @@ def _command(
 
 
 class _Version(argparse.Action):
-    """Looks the version up only when asked: reading the metadata costs as much as all else here."""
+    """Looks the version up only when asked."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        from importlib.metadata import version
+        from rowstead import __version__
 
-        print(f"rowstead {version('rowstead')}")
+        print(f"rowstead {__version__}")
         parser.exit()

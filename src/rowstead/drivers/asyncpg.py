@@ -11,11 +11,11 @@ import json
 import math
 import re
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from types import CoroutineType
 from typing import Any
 
 import asyncpg
-import asyncpg.prepared_stmt
 from pydantic_core import to_json
 
 from rowstead.dialects import POSTGRESQL, Dialect
@@ -66,9 +66,11 @@ def plain(value: Any) -> Any:
     """An Enum member's value, also within a list; any other value itself."""
     if isinstance(value, enum.Enum):
         return value.value
-    if isinstance(value, (list, tuple)) and any(isinstance(v, enum.Enum) for v in value):
-        return [plain(v) for v in value]
-    return value
+    if isinstance(value, (list, tuple)):
+        items: Sequence[Any] = value  # pyright: ignore[reportUnknownVariableType]
+        if any(isinstance(v, enum.Enum) for v in items):
+            return [plain(v) for v in items]
+    return value  # pyright: ignore[reportUnknownVariableType]
 
 
 class AsyncpgConnection:
@@ -268,10 +270,10 @@ class AsyncpgDriver:
     async def open(self) -> None:
         await self.pool.open()
 
-    def lend(self, write: bool) -> Coroutine[Any, Any, AsyncpgConnection]:
+    def lend(self, write: bool) -> CoroutineType[Any, Any, AsyncpgConnection]:
         return self.pool.acquire()
 
-    def take_back(self, connection: AsyncpgConnection, suspect: bool = False) -> None:
+    def take_back(self, connection: Any, suspect: bool = False) -> None:
         self.pool.release(connection, suspect)
 
     async def close(self) -> None:
@@ -285,7 +287,7 @@ class AsyncpgDriver:
         try:
             return await within(timeout, self._connected())
         except (asyncpg.ClientConfigurationError, ValueError):
-            raise unreadable(self._dsn) from None
+            raise unreadable() from None
         except (
             asyncpg.PostgresError,
             asyncpg.InterfaceError,
@@ -367,8 +369,10 @@ def _from_interface(message: str) -> RowsteadError:
         )
     if "cannot exceed" in message:
         return ValidationError(message)
-    if "another operation is in progress" in message or "another operation (" in message:
-        return UsageError("this connection is busy with another task's statement; use one task per transaction")
+    if "another operation" in message:
+        return UsageError(
+            "this connection is busy with another task's statement; use one task per transaction"
+        )
     if "clos" in message or "released" in message:
         return DisconnectedError(f"the connection broke: {message}")
     return OperationalError(message)

@@ -168,7 +168,7 @@ class AsyncpgPoolDriver(_Borrowed):
             self._release(raw)
             raise
 
-    def take_back(self, connection: AsyncpgConnection, suspect: bool = False) -> None:
+    def take_back(self, connection: Any, suspect: bool = False) -> None:
         self._release(connection.raw)
 
     async def close(self) -> None:
@@ -217,7 +217,7 @@ class AsyncpgConnectionDriver(_Borrowed):
             raise
         return self._connection
 
-    def take_back(self, connection: AsyncpgConnection, suspect: bool = False) -> None:
+    def take_back(self, connection: Any, suspect: bool = False) -> None:
         connection.dirty = False
         left_open = connection.in_transaction and not self.joined
         if not left_open or connection.is_closed:
@@ -259,7 +259,9 @@ class AsyncpgAdapter:
         return AsyncpgConnectionDriver(connection)
 
     @staticmethod
-    async def from_url(url: str, *, min_size: int | None = None, max_size: int | None = None) -> AsyncpgDriver:
+    async def from_url(
+        url: str, *, min_size: int | None = None, max_size: int | None = None
+    ) -> AsyncpgDriver:
         """With a pool of our own, open. Raises UnreachableError where nobody answers."""
         driver = AsyncpgDriver(url, Options(min_size=min_size, max_size=max_size))
         await driver.open()

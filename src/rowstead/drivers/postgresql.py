@@ -107,9 +107,21 @@ def wrong_count(expected: int, given: int) -> ValidationError:
 
 
 def plain_dsn(url: str) -> str:
-    """The URL as libpq and asyncpg take it: `postgresql+psycopg://…` without the driver's name."""
+    """The URL as libpq and asyncpg take it: `postgresql+psycopg://…` without the driver's name.
+
+    Raises ValidationError where user and password cannot be told from the rest: a driver would take
+    a piece of the password for the host, and say so.
+    """
     scheme, separator, rest = url.partition("://")
-    return f"postgresql{separator}{rest}" if separator and "postgres" in scheme.lower() else url
+    if not separator:
+        return url
+    authority = _AUTHORITY.match(rest)
+    if rest.count("@") != (authority[0] if authority else "").count("@") or rest.count("@") > 1:
+        raise unreadable()
+    return f"postgresql://{rest}" if "postgres" in scheme.lower() else url
+
+
+_AUTHORITY = re.compile(r"[^/?#]*")
 
 
 def address(dsn: str) -> str:
@@ -121,8 +133,21 @@ def address(dsn: str) -> str:
         return "the server"
     hosts = unquote(parts.netloc.rpartition("@")[2]) or ",".join(query.get("host", ()))
     port = (query.get("port") or [str(DEFAULT_PORT)])[0]
-    named = [h if ":" in h.rpartition("]")[2] or h.startswith("/") else f"{h}:{port}" for h in hosts.split(",")]
-    return ", ".join(named) if hosts else f"localhost:{port}"
+    if not hosts:
+        return f"localhost:{port}"
+    return ", ".join(host if _has_port(host) else f"{host}:{port}" for host in hosts.split(","))
+
+
+def _has_port(host: str) -> bool:
+    return ":" in host.rpartition("]")[2] or host.startswith("/")
+
+
+def unreadable() -> ValidationError:
+    """For a URL that cannot be read. Raise it `from None`: a driver quotes the URL in its own error."""
+    return ValidationError(
+        "the database's URL cannot be read: it should be postgresql://user:password@host:port/database, "
+        "with special characters in user and password percent-encoded (@ is %40, / is %2F)"
+    )
 
 
 def unreachable(dsn: str, error: BaseException | None, timeout: float | None) -> UnreachableError:
@@ -141,14 +166,6 @@ def unreachable(dsn: str, error: BaseException | None, timeout: float | None) ->
             f"{where} refused the connection: {said}; check the URL's user, password and database"
         )
     return UnreachableError(f"cannot reach {where}: {reason}; is the server running, and the address right?")
-
-
-def unreadable(dsn: str) -> ValidationError:
-    """For a URL that the driver cannot read. Raise it `from None`: the driver quotes the URL."""
-    return ValidationError(
-        f"the URL of {address(dsn)} cannot be read: it should be postgresql://user:password@host:port/database, "
-        "with special characters in the password percent-encoded"
-    )
 
 
 # ── error codes ──────────────────────────────────────────────────────────────────────────────

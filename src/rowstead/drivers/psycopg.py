@@ -29,22 +29,13 @@ from rowstead.drivers.postgresql import (
     plain_dsn,
     redefines,
     reset_text,
-    server_error,
     unreachable,
     unreadable,
 )
+from rowstead.drivers.psycopg_errors import translate
 from rowstead.drivers.psycopg_values import USER_OIDS, Shape
 from rowstead.drivers.urls import Options
-from rowstead.errors import (
-    DataError,
-    DisconnectedError,
-    OperationalError,
-    PoolTimeout,
-    RowsteadError,
-    StatementError,
-    StatementTimeout,
-    UsageError,
-)
+from rowstead.errors import DataError, RowsteadError
 from rowstead.plan import Record
 from rowstead.waiting import within
 
@@ -83,7 +74,8 @@ class PsycopgConnection:
         self._shapes = shapes
         self._limit = limit
         self._prepares = False
-        self._cursor = AsyncRawCursor(raw)
+        # Its type allows only literal texts, which ours are not.
+        self._cursor: Any = AsyncRawCursor(raw)
         self._registered: set[int] = set()
 
     @property
@@ -190,7 +182,7 @@ class PsycopgConnection:
         if not self._prepares and "prepare" in text.lower():
             self._prepares = True
 
-    async def _run(self, text: str, params: Sequence[Any]) -> AsyncRawCursor[Any]:
+    async def _run(self, text: str, params: Sequence[Any]) -> Any:
         """Run one statement; where its table was altered since it was described, describe it anew."""
         cursor = self._cursor
         shape = known = self._shapes.get(text)
@@ -210,7 +202,7 @@ class PsycopgConnection:
             self._verify(text, shape, cursor)
         return cursor
 
-    async def _records(self, cursor: AsyncRawCursor[Any]) -> Sequence[Record]:
+    async def _records(self, cursor: Any) -> Sequence[Record]:
         if cursor.description is None:
             return []
         records = await cursor.fetchall()
@@ -220,7 +212,7 @@ class PsycopgConnection:
             self._registered.clear()
         return records
 
-    def _verify(self, text: str, shape: Shape, cursor: AsyncRawCursor[Any]) -> None:
+    def _verify(self, text: str, shape: Shape, cursor: Any) -> None:
         """Forget a description whose columns have changed: binary is right only for known types."""
         result = cursor.pgresult
         if result is not None and tuple(map(result.ftype, range(result.nfields))) != shape.results:
@@ -246,8 +238,8 @@ class PsycopgConnection:
         await cursor.execute("SELECT typname, oid, typarray FROM pg_type WHERE typarray = ANY($1)", [oids])
         return [TypeInfo(name, oid, array_oid) for name, oid, array_oid in await cursor.fetchall()]
 
-    def _register(self, shape: Shape) -> AsyncRawCursor[Any]:
-        """Make the cursor read and write arrays of the database's own types; the connection stays as it is."""
+    def _register(self, shape: Shape) -> Any:
+        """Make the cursor read and write arrays of the database's own types; only the cursor."""
         for info in shape.arrays:
             if info.oid not in self._registered:
                 info.register(self._cursor)
@@ -273,9 +265,7 @@ class PsycopgConnection:
         return None
 
 
-def _description(
-    pgconn: Any, text: bytes
-) -> Generator[Any, Any, tuple[list[int], list[str], list[int]]]:
+def _description(pgconn: Any, text: bytes) -> Generator[Any, Any, tuple[list[int], list[str], list[int]]]:
     """Parameter types, column names and column types of one statement, in one round trip."""
     results: list[Any] = []
     ends = 0
@@ -339,7 +329,7 @@ class PsycopgDriver:
     async def lend(self, write: bool) -> PsycopgConnection:
         return await self.pool.acquire()
 
-    def take_back(self, connection: PsycopgConnection, suspect: bool = False) -> None:
+    def take_back(self, connection: Any, suspect: bool = False) -> None:
         self.pool.release(connection, suspect)
 
     async def close(self) -> None:
@@ -374,7 +364,7 @@ class PsycopgDriver:
         try:
             given = conninfo_to_dict(self._dsn)
         except psycopg.Error:
-            raise unreadable(self._dsn) from None
+            raise unreadable() from None
         settings: dict[str, Any] = {}
         if options.connect_timeout is not None and "connect_timeout" not in given:
             settings["connect_timeout"] = max(1, math.ceil(options.connect_timeout))
@@ -382,35 +372,3 @@ class PsycopgDriver:
             setting = f"-c statement_timeout={math.ceil(options.statement_timeout * 1000)}"
             settings["options"] = f"{given.get('options') or ''} {setting}".strip()
         return settings
-
-
-# ── errors ───────────────────────────────────────────────────────────────────────────────────
-
-
-def translate(error: Exception) -> RowsteadError | None:
-    """psycopg's exception as ours; None when it is not one of its own."""
-    if not isinstance(error, psycopg.Error):
-        if isinstance(error, TimeoutError):
-            return StatementTimeout("the server did not answer within statement_timeout")
-        return DisconnectedError(f"the connection broke: {error}") if isinstance(error, OSError) else None
-    diagnostic = error.diag
-    if diagnostic.sqlstate is not None:
-        return server_error(
-            diagnostic.sqlstate,
-            diagnostic.message_primary or str(error),
-            detail=diagnostic.message_detail,
-            hint=diagnostic.message_hint,
-            table=diagnostic.table_name,
-            column=diagnostic.column_name,
-            constraint=diagnostic.constraint_name,
-        )
-    message = next(iter(str(error).strip().splitlines()), type(error).__name__)
-    if type(error).__name__ == "PoolTimeout":
-        return PoolTimeout(message)
-    if isinstance(error, (psycopg.DataError, psycopg.NotSupportedError)) or "cannot adapt" in message:
-        return DataError(message)
-    if isinstance(error, psycopg.OperationalError) or "is closed" in message or "is lost" in message:
-        return DisconnectedError(f"the connection broke: {message}")
-    if isinstance(error, psycopg.ProgrammingError):
-        return StatementError(message)
-    return UsageError(message) if isinstance(error, psycopg.InterfaceError) else OperationalError(message)

@@ -12,7 +12,8 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 from rowstead.dialects import POSTGRESQL, Dialect
-from rowstead.drivers.psycopg import PsycopgConnection, PsycopgDriver, Shapes, translate
+from rowstead.drivers.psycopg import PsycopgConnection, PsycopgDriver, Shapes
+from rowstead.drivers.psycopg_errors import translate
 from rowstead.drivers.turns import Turns
 from rowstead.drivers.urls import Options
 from rowstead.errors import HandleClosed, RowsteadError
@@ -88,7 +89,7 @@ class PsycopgPoolDriver(_Borrowed):
             raise
         return connection
 
-    def take_back(self, connection: PsycopgConnection, suspect: bool = False) -> None:
+    def take_back(self, connection: Any, suspect: bool = False) -> None:
         if not in_background(self._give_back(connection), self._tasks, connection.terminate):
             connection.terminate()
 
@@ -134,7 +135,7 @@ class PsycopgConnectionDriver(_Borrowed):
             raise
         return connection
 
-    def take_back(self, connection: PsycopgConnection, suspect: bool = False) -> None:
+    def take_back(self, connection: Any, suspect: bool = False) -> None:
         connection.dirty = False
         if self.joined or connection.is_closed:
             self._turns.give()

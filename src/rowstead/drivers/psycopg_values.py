@@ -59,9 +59,7 @@ def plain(value: Any) -> Any:
         return plain(value.value)
     if isinstance(value, enum.Enum):
         return value.value
-    if isinstance(value, (list, tuple)) and any(
-        isinstance(v, (enum.Enum, ServerTyped, list)) for v in value
-    ):
+    if isinstance(value, (list, tuple)) and any(isinstance(v, (enum.Enum, ServerTyped, list)) for v in value):
         return [plain(v) for v in value]
     return value
 

@@ -24,7 +24,7 @@ from rowstead.plan import Call, Pinned, Plan, Record, Sleep, Within
 R = TypeVar("R")
 
 _FIRST_PAUSE = 0.02
-_LONGEST_PAUSE = 0.5
+_LONGEST_PAUSE = 0.1
 
 
 class Lock(Protocol):

@@ -1,0 +1,46 @@
+"""psycopg's exceptions as ours. Knows no connection: both worlds use this file."""
+
+from __future__ import annotations
+
+import psycopg
+
+from rowstead.drivers.postgresql import server_error
+from rowstead.errors import (
+    DataError,
+    DisconnectedError,
+    OperationalError,
+    PoolTimeout,
+    RowsteadError,
+    StatementError,
+    StatementTimeout,
+    UsageError,
+)
+
+
+def translate(error: Exception) -> RowsteadError | None:
+    """psycopg's exception as ours; None when it is not one of its own."""
+    if not isinstance(error, psycopg.Error):
+        if isinstance(error, TimeoutError):
+            return StatementTimeout("the server did not answer within statement_timeout")
+        return DisconnectedError(f"the connection broke: {error}") if isinstance(error, OSError) else None
+    diagnostic = error.diag
+    if diagnostic.sqlstate is not None:
+        return server_error(
+            diagnostic.sqlstate,
+            diagnostic.message_primary or str(error),
+            detail=diagnostic.message_detail,
+            hint=diagnostic.message_hint,
+            table=diagnostic.table_name,
+            column=diagnostic.column_name,
+            constraint=diagnostic.constraint_name,
+        )
+    message = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    if type(error).__name__ == "PoolTimeout":
+        return PoolTimeout(message)
+    if isinstance(error, (psycopg.DataError, psycopg.NotSupportedError)) or "cannot adapt" in message:
+        return DataError(message)
+    if isinstance(error, psycopg.OperationalError) or "is closed" in message or "is lost" in message:
+        return DisconnectedError(f"the connection broke: {message}")
+    if isinstance(error, psycopg.ProgrammingError):
+        return StatementError(message)
+    return UsageError(message) if isinstance(error, psycopg.InterfaceError) else OperationalError(message)

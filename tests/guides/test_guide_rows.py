@@ -1,0 +1,621 @@
+"""Guide 002, example by example: as written there, with only the names changed.
+
+Each example runs on every backend it is meant for. What the guide leaves out (`names`, `process`,
+`(...)`) is filled in here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import psycopg
+import pytest
+
+from conftest import Backend
+from rowstead import (
+    DB,
+    HandleClosed,
+    Inc,
+    IntegrityError,
+    MigrationStatus,
+    Now,
+    OperationalError,
+    Row,
+    RowsteadError,
+    UndefinedColumnError,
+    UndefinedTableError,
+)
+
+ON_POSTGRES = pytest.mark.parametrize("backend", ["asyncpg", "psycopg"], indirect=True)
+
+
+class User(Row):
+    __table__ = "users"
+    id: int | None = None  # leave unset and the DB allocates it (SERIAL / INTEGER PK)
+    name: str
+    email: str | None = None
+
+
+class Subscriber(User):
+    """The guide's User where an example also writes its status."""
+
+    status: str = "active"
+
+
+class Counter(Row):
+    __table__ = "counters"
+    id: int | None = None
+    n: int
+
+
+class Article(Row):
+    __table__ = "articles"
+    id: int | None = None
+    title: str
+    updated_at: Any = None
+
+
+USERS = """
+CREATE TABLE users (
+    id          {serial_pk},
+    name        TEXT NOT NULL,
+    email       TEXT UNIQUE,
+    status      TEXT NOT NULL DEFAULT 'active',
+    active      {bool} NOT NULL DEFAULT true,
+    created_at  {timestamptz} NOT NULL DEFAULT {now}
+)
+"""
+
+
+@pytest.fixture
+async def users(db: DB, backend: Backend) -> AsyncIterator[DB]:
+    """A handle on a database that has the guide's table of users."""
+    await db.execute(backend.ddl(USERS))
+    yield db
+
+
+# Typed CRUD
+
+
+async def test_typed_crud_line_by_line(users: DB) -> None:
+    db = users
+    alice = await db.insert(User(name="Alice"))
+    assert (alice.id, alice.name, alice.email) == (1, "Alice", None)
+
+    user = await db.get(User, id=alice.id)
+    assert user == alice
+    assert await db.get(User, id=99) is None
+
+    assert await db.query(User) == [alice]
+    assert await db.query(User, email=None) == [alice]
+    for name in "BCDEFG":
+        await db.insert(User(name=name, email=f"{name}@x"))
+    recent = await db.query(User, id=[1, 5, 7])
+    assert sorted(u.id or 0 for u in recent) == [1, 5, 7]
+
+    await db.update(User(id=alice.id, email="alice@example.com", name="Alice"))
+    await db.update(User(id=alice.id, name="Alice B"))
+    assert await db.get(User, id=alice.id) == User(id=1, name="Alice B", email="alice@example.com")
+
+    await db.delete(alice)
+    assert await db.get(User, id=alice.id) is None
+
+
+async def test_a_guarded_update_writes_only_where_the_guard_holds(users: DB) -> None:
+    db = users
+    alice = await db.insert(User(name="Alice", email="alice@example.com"))
+    changed = await db.update(User(id=alice.id, name="Alice B"), where={"email": "alice@example.com"})
+    assert changed == User(id=alice.id, name="Alice B", email="alice@example.com")
+    assert await db.update(User(id=alice.id, name="Mallory"), where={"email": "bob@example.com"}) is None
+    assert (await db.get(User, id=alice.id)) == changed
+
+
+async def test_a_patch_sets_only_what_it_names(users: DB) -> None:
+    db = users
+    alice = await db.insert(User(name="Alice", email="a@x"))
+    assert await db.update(User.patch(id=alice.id, name="Alice B")) == User(id=1, name="Alice B", email="a@x")
+    # `name` is required by the model and NOT NULL in the table; the patch needs neither.
+    assert await db.update(User.patch(id=alice.id, email=None)) == User(id=1, name="Alice B", email=None)
+
+
+async def test_inc_and_now_are_computed_by_the_database(users: DB, backend: Backend) -> None:
+    db = users
+    await db.execute(backend.ddl("CREATE TABLE counters (id {serial_pk}, n INTEGER NOT NULL)"))
+    await db.execute(backend.ddl("CREATE TABLE articles (id {serial_pk}, title TEXT, updated_at {timestamptz})"))
+    await db.insert(Counter(id=1, n=41))
+    await db.insert(Article(id=1, title="t"))
+
+    await db.update(Counter.patch(id=1, n=Inc()))
+    await db.update(Article.patch(id=1, updated_at=Now()))
+
+    counter, article = await db.get(Counter, id=1), await db.get(Article, id=1)
+    assert counter == Counter(id=1, n=42)
+    assert article is not None
+    assert article.updated_at is not None
+    assert "SET n = n + " in db.compose("update", Counter.patch(id=1, n=Inc())).sql
+    assert "SET updated_at = CURRENT_TIMESTAMP" in db.compose("update", Article.patch(id=1, updated_at=Now())).sql
+
+
+# Bulk
+
+
+async def test_bulk_insert_upsert_and_delete(users: DB) -> None:
+    db = users
+    names = ["a", "b", "c", "d"]
+    await db.insert_many([User(name=n) for n in names], on_conflict="ignore")
+    assert [u.name for u in await db.query(User, order="id")] == names
+
+    rows = [User(id=1, name="A", email="a@x"), User(id=9, name="I", email="i@x")]
+    await db.insert_many(rows, on_conflict="upsert")
+    assert await db.get(User, id=1) == rows[0]
+    assert await db.get(User, id=9) == rows[1]
+
+    await db.delete_many(User, [1, 2, 3])
+    assert [u.id for u in await db.query(User, order="id")] == [4, 9]
+
+
+async def test_update_where_patches_every_match_and_counts_them(users: DB) -> None:
+    db = users
+    await db.insert_many([User(name=n) for n in "abcd"])
+    n = await db.update_where(Subscriber.patch(status="archived"), where={"id": [1, 2, 3]})
+    assert n == 3
+    statuses = [u.status for u in await db.query(Subscriber, order="id")]
+    assert statuses == ["archived", "archived", "archived", "active"]
+
+
+async def test_an_upsert_of_one_row_returns_what_is_stored(users: DB) -> None:
+    db = users
+    alice = await db.insert(User(id=1, name="Alice", email="a@x"), on_conflict="upsert")
+    assert alice == User(id=1, name="Alice", email="a@x")
+    alice = await db.insert(User(id=1, name="Alice B"), on_conflict="upsert")
+    assert alice == User(id=1, name="Alice B", email="a@x")
+    assert await db.count(User) == 1
+
+
+# Streaming
+
+
+async def test_iter_rows_gives_every_row_in_batches(users: DB) -> None:
+    db = users
+    await db.insert_many([User(name=f"n{i}") for i in range(1_203)])
+    seen: list[int | None] = []
+
+    def process(user: User) -> None:
+        seen.append(user.id)
+
+    async for user in db.iter_rows(User, batch_size=500):
+        process(user)
+    assert seen == list(range(1, 1_204))
+
+
+async def test_iter_rows_keyset_gives_every_row_in_the_order_of_its_column(users: DB) -> None:
+    db = users
+    await db.insert_many([User(name=f"n{i % 7}") for i in range(1_203)])
+    seen = [user.id async for user in db.iter_rows_keyset(User, batch_size=500)]
+    assert seen == list(range(1, 1_204))
+    by_name = [(u.name, u.id) async for u in db.iter_rows_keyset(User, by="name", batch_size=100)]
+    assert by_name == sorted(by_name)
+    assert len(by_name) == 1_203
+
+
+# Raw SQL
+
+
+async def test_raw_sql_gives_models_dicts_values_and_counts(users: DB, backend: Backend) -> None:
+    db = users
+    ann, bob = await db.insert(User(name="Ann")), await db.insert(User(name="Bob"))
+    await db.execute(backend.ddl("CREATE TABLE orders (id {serial_pk}, user_id INTEGER, created_at {int})"))
+    await db.execute("INSERT INTO orders (user_id, created_at) VALUES ($1, $2), ($3, $4)", ann.id, 5, bob.id, 20)
+    since = 10
+
+    found = await db.fetch_models(
+        User,
+        """
+        SELECT u.* FROM users u JOIN orders o ON o.user_id = u.id
+        WHERE o.created_at > $1
+        """,
+        since,
+    )
+    assert found == [bob]
+    top = await db.fetch_model(User, "SELECT * FROM users ORDER BY id LIMIT 1")
+    assert top == ann
+    assert await db.fetch_model(User, "SELECT * FROM users WHERE id = $1", 99) is None
+
+    await db.execute("CREATE TABLE events (site_id INTEGER)")
+    await db.execute("INSERT INTO events VALUES (3), (3), (4)")
+    site_id = 3
+    rows = await db.fetch("SELECT count(*) AS n FROM events WHERE site_id = $1", site_id)
+    assert rows == [{"n": 2}]
+    val = await db.fetchval("SELECT count(*) FROM users")
+    assert val == 2
+    assert await db.fetchval("SELECT name FROM users WHERE id = $1", 99) is None
+    uid = ann.id
+    assert await db.execute("UPDATE users SET active = false WHERE id = $1", uid) == 1
+    assert await db.fetchval("SELECT count(*) FROM users WHERE active = true") == 1
+
+
+# Transactions and life
+
+
+async def test_a_transaction_keeps_both_writes_or_neither(users: DB) -> None:
+    db = users
+    await db.execute("CREATE TABLE audit_log (what TEXT)")
+    async with db.transaction() as tx:
+        await tx.insert(User(name="Carol"))
+        await tx.execute("INSERT INTO audit_log (what) VALUES ('carol')")
+    assert await db.count(User, name="Carol") == 1
+    with pytest.raises(KeyError):
+        async with db.transaction() as tx:
+            await tx.insert(User(name="Dave"))
+            await tx.execute("INSERT INTO audit_log (what) VALUES ('dave')")
+            raise KeyError
+    assert await db.count(User, name="Dave") == 0
+    assert await db.fetch("SELECT what FROM audit_log") == [{"what": "carol"}]
+
+
+async def test_ping_is_true_and_raises_only_on_a_closed_handle(backend: Backend) -> None:
+    db = await DB.from_url(backend.url)
+    async with db:
+        ok = await db.ping()
+        assert ok is True
+        assert await db.fetchval("SELECT 1") == 1
+    with pytest.raises(HandleClosed):
+        await db.ping()
+
+
+@ON_POSTGRES
+async def test_ping_is_false_when_the_server_does_not_answer(backend: Backend, free_server: Any) -> None:
+    server, url = free_server(backend.name)
+    db = await DB.from_url(url, connect_timeout=2, acquire_timeout=2)
+    try:
+        assert await db.ping() is True
+        server.__exit__(None, None, None)
+        assert await db.ping() is False
+    finally:
+        await db.close()
+
+
+@pytest.fixture
+def free_server() -> Any:
+    """Starts a server of the test's own, which the test may stop."""
+    from contextlib import ExitStack
+
+    from servers import PostgresServer, with_driver
+
+    with ExitStack() as stack:
+
+        def start(driver: str) -> tuple[ExitStack, str]:
+            own = stack.enter_context(ExitStack())
+            server = own.enter_context(PostgresServer(fast=True))
+            return own, with_driver(server.url, driver)
+
+        yield start
+
+
+# Looking before running
+
+
+@ON_POSTGRES
+async def test_compose_shows_the_statement_to_the_letter(users: DB) -> None:
+    db = users
+    q = db.compose("get", User, id=1)
+    assert q.sql == "SELECT id, name, email FROM users WHERE id = $1"
+    assert q.params == [1]
+    assert db.compose("query", User, id=[1, 5, 7]).sql.endswith("WHERE id IN ($1, $2, $3)")
+    assert db.compose("query", User, email=None).sql.endswith("WHERE email IS NULL")
+
+
+async def test_what_compose_shows_is_what_runs(backend: Backend) -> None:
+    ran: list[tuple[str, list[Any]]] = []
+    db = await DB.from_url(backend.url, trace=lambda t: ran.append((t.sql, list(t.params))), trace_values=True)
+    async with db:
+        await db.execute(backend.ddl(USERS))
+        alice = User(name="Alice")
+        for verb, arguments, options in [
+            ("insert", [alice], {}),
+            ("get", [User], {"id": 1}),
+            ("query", [User], {"id": [1, 2]}),
+            ("update", [User(id=1, name="B")], {}),
+            ("delete", [User(id=1, name="B")], {}),
+        ]:
+            shown = db.compose(verb, *arguments, **options)
+            ran.clear()
+            await getattr(db, verb)(*arguments, **options)
+            assert ran == [(shown.sql, shown.params)]
+
+
+def test_sql_compose_needs_no_database() -> None:
+    from rowstead import sql
+
+    q = sql.compose("get", User, id=1, placeholder=lambda i: f"${i + 1}")
+    assert (q.sql, q.params) == ("SELECT id, name, email FROM users WHERE id = $1", [1])
+    q = sql.compose("get", User, id=1, placeholder=lambda _: "?")
+    assert q.sql == "SELECT id, name, email FROM users WHERE id = ?"
+
+
+# What insert and update send
+
+
+async def test_an_insert_sends_what_is_set_and_an_explicit_none_counts(users: DB) -> None:
+    db = users
+    assert "(name) VALUES" in db.compose("insert", User(name="a")).sql
+    assert "(name, email) VALUES" in db.compose("insert", User(name="a", email=None)).sql
+    stored = await db.insert(Subscriber(name="a"))
+    assert (stored.id, stored.status) == (1, "active")
+
+
+class Scoped(Row):
+    __table__ = "scoped"
+    __pk__ = ("tenant", "name")
+    tenant: int
+    name: str
+    value: int = 0
+
+
+async def test_a_composite_key_is_every_one_of_its_columns(db: DB) -> None:
+    await db.execute("CREATE TABLE scoped (tenant INTEGER, name TEXT, value INTEGER, PRIMARY KEY (tenant, name))")
+    await db.insert_many([Scoped(tenant=t, name=n, value=1) for t in (1, 2) for n in "ab"])
+    await db.update(Scoped(tenant=1, name="a", value=5))
+    assert [s.value for s in await db.query(Scoped, order=["tenant", "name"])] == [5, 1, 1, 1]
+    await db.delete(Scoped(tenant=2, name="a"))
+    await db.delete_many(Scoped, [{"tenant": 1, "name": "b"}])
+    assert [(s.tenant, s.name) for s in await db.query(Scoped, order="tenant")] == [(1, "a"), (2, "b")]
+    assert "WHERE tenant = " in db.compose("get", Scoped, tenant=1, name="a").sql
+    assert "LIMIT" not in db.compose("get", Scoped, tenant=1, name="a").sql
+
+
+class Labelled(User):
+    __fields_not_in_db__ = ("computed_label",)
+    computed_label: str = "none"
+
+
+async def test_a_field_that_is_not_in_the_database_is_neither_sent_nor_read(users: DB) -> None:
+    db = users
+    stored = await db.insert(Labelled(name="Ann", computed_label="mine"))
+    assert (stored.id, stored.name) == (1, "Ann")
+    read = await db.get(Labelled, id=1)
+    assert read is not None
+    assert read.computed_label == "none"
+    await db.update(Labelled(id=1, name="Bob", computed_label="x"))
+    for verb, argument in [("insert", read), ("update", read), ("query", Labelled)]:
+        assert "computed_label" not in db.compose(verb, argument).sql
+
+
+# Typed errors
+
+
+async def test_a_duplicate_is_an_integrity_error_with_the_drivers_own_as_cause(
+    users: DB, backend: Backend, caplog: pytest.LogCaptureFixture
+) -> None:
+    db, log = users, logging.getLogger("guide")
+    await db.insert(User(id=1, name="Alice"))
+    caught: list[IntegrityError] = []
+    try:
+        await db.insert(User(id=1, name="Alice"))
+    except IntegrityError as e:
+        log.warning("duplicate or constraint violation: %s", e)
+        caught.append(e)
+    (error,) = caught
+    drivers = {
+        "sqlite": sqlite3.IntegrityError,
+        "asyncpg": asyncpg.UniqueViolationError,
+        "psycopg": psycopg.errors.UniqueViolation,
+    }
+    assert isinstance(error.__cause__, drivers[backend.name])
+    assert isinstance(error, RowsteadError)
+    assert caplog.messages[0].startswith("duplicate or constraint violation: ")
+
+
+async def test_each_kind_of_failure_has_its_class_on_every_backend(users: DB) -> None:
+    db = users
+    with pytest.raises(UndefinedTableError):
+        await db.fetch("SELECT * FROM nowhere")
+    with pytest.raises(UndefinedColumnError):
+        await db.fetch("SELECT colour FROM users")
+    with pytest.raises(IntegrityError):
+        await db.insert(User.patch(name=None))
+    for family in (IntegrityError, UndefinedTableError, UndefinedColumnError, OperationalError):
+        assert issubclass(family, RowsteadError)
+
+
+# A pool of one's own
+
+
+async def test_a_pool_of_ones_own_brings_its_own_codecs(postgres_url: str) -> None:
+    from rowstead.asyncpg import AsyncpgAdapter
+
+    url = postgres_url
+    admin = await asyncpg.connect(url)
+    await admin.execute("CREATE TYPE memory_domain AS ENUM ('work', 'home')")
+    await admin.execute("CREATE TABLE memories (id SERIAL PRIMARY KEY, domain memory_domain, body JSONB)")
+    await admin.close()
+
+    async def init_conn(conn: Any) -> None:
+        await conn.set_type_codec(
+            "memory_domain",  # the ENUM type name
+            encoder=str,
+            decoder=str,
+            schema="public",
+            format="text",
+        )
+
+    class Memory(Row):
+        __table__ = "memories"
+        id: int | None = None
+        domain: str
+        body: dict[str, Any] | None = None
+
+    pool = await asyncpg.create_pool(url, init=init_conn, min_size=2, max_size=10)
+    db = DB(AsyncpgAdapter.from_pool(pool))
+    try:
+        stored = await db.insert(Memory(domain="work", body={"a": [1, None]}))
+        assert stored == Memory(id=1, domain="work", body={"a": [1, None]})
+        assert await db.query(Memory, domain=["home", "work"]) == [stored]
+        async with db.transaction() as tx:
+            await tx.update(Memory.patch(id=1, domain="home"))
+        assert (await db.get(Memory, id=1)) == Memory(id=1, domain="home", body={"a": [1, None]})
+        # The pool is its owner's: closing the handle leaves it open.
+        await db.close()
+        assert await pool.fetchval("SELECT domain FROM memories") == "home"
+    finally:
+        await pool.close()
+
+
+@ON_POSTGRES
+async def test_jsonb_columns_take_and_give_python_objects(db: DB) -> None:
+    import datetime
+    import enum
+    import uuid
+
+    from pydantic import BaseModel
+
+    class Colour(enum.Enum):
+        RED = "red"
+
+    class Inner(BaseModel):
+        n: int
+
+    class Document(Row):
+        __table__ = "documents"
+        id: int | None = None
+        body: dict[str, Any]
+        tags: Any = None
+
+    await db.execute("CREATE TABLE documents (id SERIAL PRIMARY KEY, body JSONB, tags JSONB)")
+    key, when = uuid.uuid4(), datetime.datetime(2024, 5, 6, tzinfo=datetime.UTC)
+    stored = await db.insert(
+        Document(body={"key": key, "when": when, "colour": Colour.RED, "inner": Inner(n=1)}, tags=["a", "b"])
+    )
+    assert stored.body == {"key": str(key), "when": "2024-05-06T00:00:00Z", "colour": "red", "inner": {"n": 1}}
+    assert stored.tags == ["a", "b"]
+    assert (await db.fetch("SELECT body->>'colour' AS c, tags FROM documents")) == [{"c": "red", "tags": ["a", "b"]}]
+
+
+# Migrations
+
+CREATE_USERS = """\
+-- migrations/0001_create_users.sql
+CREATE TABLE users (
+    id          SERIAL PRIMARY KEY,
+    name        TEXT NOT NULL,
+    email       TEXT UNIQUE,
+    created_at  TIMESTAMPTZ NOT NULL DEFAULT now()
+);
+
+CREATE INDEX users_email_idx ON users (email);
+"""
+CONCURRENT_INDEX = """\
+-- migrations/0004_concurrent_index.sql
+-- rowstead:no-transaction
+CREATE INDEX CONCURRENTLY users_lower_email_idx ON users (lower(email));
+"""
+
+
+@pytest.fixture
+def migrations(backend: Backend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The guide's folder in the working directory; SQLite gets its own spelling of a default."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "migrations"
+    folder.mkdir()
+    text = CREATE_USERS
+    if not backend.is_postgres:
+        text = text.replace("SERIAL", "INTEGER").replace("now()", "CURRENT_TIMESTAMP")
+    (folder / "0001_create_users.sql").write_text(text)
+    (folder / "0002_add_email_index.sql").write_text("CREATE INDEX users_email_name_idx ON users (email, name);")
+    return folder
+
+
+async def test_migrations_are_applied_and_their_status_told(
+    db: DB, migrations: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    applied = await db.migrate("migrations/")
+    print(f"applied {applied} migrations")
+    assert capsys.readouterr().out == "applied 2 migrations\n"
+    (migrations / "0003_add_articles.sql").write_text("CREATE TABLE articles (id INTEGER);")
+    status = await db.migration_status("migrations/")
+    assert status == MigrationStatus(
+        pending=["0003_add_articles.sql"],
+        applied=["0001_create_users.sql", "0002_add_email_index.sql"],
+        drifted=[],
+        missing=[],
+    )
+    assert status.is_consistent is True
+    assert await db.migrate("migrations/") == 1
+    assert (await db.insert(User(name="Ann"))).id == 1
+
+
+@ON_POSTGRES
+async def test_a_concurrent_index_is_made_outside_a_transaction(db: DB, migrations: Path) -> None:
+    (migrations / "0004_concurrent_index.sql").write_text(CONCURRENT_INDEX)
+    assert await db.migrate("migrations/") == 3
+    valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'users_lower_email_idx'::regclass"
+    assert await db.fetchval(valid) is True
+
+
+async def test_an_inconsistent_state_is_refused_with_its_recovery(db: DB, migrations: Path) -> None:
+    await db.migrate("migrations/")
+    (migrations / "0001_create_users.sql").write_text("SELECT 1;")
+    (migrations / "0002_add_email_index.sql").unlink()
+    status = await db.migration_status("migrations/")
+    assert not status.is_consistent
+    assert (status.drifted, status.missing) == (["0001_create_users.sql"], ["0002_add_email_index.sql"])
+    with pytest.raises(RuntimeError, match="DELETE FROM _rowstead_migrations WHERE filename = '0001_create") as told:
+        await db.migrate("migrations/")
+    assert "0002_add_email_index.sql" in str(told.value)
+
+
+# The command line
+
+
+async def rowstead(*arguments: str, folder: Path, url: str | None = None) -> subprocess.CompletedProcess[str]:
+    """Run `rowstead …` in `folder`, with DATABASE_URL if given."""
+    environment = {k: v for k, v in os.environ.items() if k != "DATABASE_URL"}
+    # Run elsewhere, the process still has to find this checkout.
+    environment["PYTHONPATH"] = os.pathsep.join(str(Path(p).absolute()) for p in sys.path if p)
+    if url is not None:
+        environment["DATABASE_URL"] = url
+    command = [sys.executable, "-m", "rowstead", *arguments]
+    return await asyncio.to_thread(
+        subprocess.run, command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+async def test_the_command_line_migrates_and_tells_the_status(backend: Backend, migrations: Path) -> None:
+    where = migrations.parent
+    done = await rowstead("migrate", "./migrations", "--url", backend.url, folder=where)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "applied 2 migrations\n", "")
+    (migrations / "0003_add_articles.sql").write_text("CREATE TABLE articles (id INTEGER);")
+    told = await rowstead("status", "./migrations", "--url", backend.url, folder=where)
+    assert told.stdout == (
+        "Migration status (./migrations):\n"
+        "  applied (2):\n"
+        "    0001_create_users.sql\n"
+        "    0002_add_email_index.sql\n"
+        "  pending (1):\n"
+        "    0003_add_articles.sql\n"
+    )
+    assert told.returncode == 0
+    again = await rowstead("migrate", "./migrations", folder=where, url=backend.url)
+    assert (again.returncode, again.stdout) == (0, "applied 1 migration\n")
+
+
+async def test_the_exit_code_tells_an_inconsistent_state_from_wrong_usage(backend: Backend, migrations: Path) -> None:
+    where = migrations.parent
+    await rowstead("migrate", "migrations", folder=where, url=backend.url)
+    (migrations / "0001_create_users.sql").write_text("SELECT 1;")
+    for command in ("status", "migrate"):
+        assert (await rowstead(command, "migrations", folder=where, url=backend.url)).returncode == 1
+    no_url = await rowstead("status", "migrations", folder=where)
+    no_folder = await rowstead("migrate", "elsewhere", folder=where, url=backend.url)
+    assert (no_url.returncode, no_folder.returncode) == (2, 2)
+    assert "DATABASE_URL" in no_url.stderr
+    assert "elsewhere" in no_folder.stderr
