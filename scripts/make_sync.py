@@ -39,10 +39,19 @@ class Twin:
     shared: Sequence[str] = ()
 
 
+PSYCOPG = {"AsyncConnection": "Connection", "AsyncCursor": "Cursor", "AsyncRawCursor": "RawCursor"}
+
 TWINS = (
     Twin("drivers/base.py", "sync/drivers/base.py", shared=("RawResult",)),
     Twin("drivers/pool.py", "sync/drivers/pool.py"),
     Twin("drivers/sqlite.py", "sync/drivers/sqlite.py", names={"ThreadConnection": "SQLiteConnection"}),
+    Twin("drivers/psycopg.py", "sync/drivers/psycopg.py", names=PSYCOPG, shared=("Shapes",)),
+    Twin("drivers/urls.py", "sync/drivers/urls.py", names={"ASYNC_DRIVERS": "SYNC_DRIVERS"}),
+    Twin("session.py", "sync/session.py", shared=("Trace", "Tracer")),
+    Twin("transaction.py", "sync/transaction.py"),
+    Twin("database.py", "sync/database.py"),
+    Twin("rows/blocks.py", "sync/blocks.py"),
+    Twin("rows/db.py", "sync/db.py"),
 )
 
 MODULES = {
@@ -159,7 +168,9 @@ def _import_shared(text: str, twin: Twin) -> str:
     if not twin.shared:
         return text
     first = "from __future__ import annotations\n"
-    return text.replace(first, f"{first}\nfrom {module_name(twin.source)} import {', '.join(twin.shared)}\n", 1)
+    # `X as X` says that it is there for others too: whoever imports it from the source finds it here.
+    names = ", ".join(f"{name} as {name}" for name in twin.shared)
+    return text.replace(first, f"{first}\nfrom {module_name(twin.source)} import {names}\n", 1)
 
 
 def _keyword_edits(tokens: Sequence[tokenize.TokenInfo], span) -> Iterator[Edit]:

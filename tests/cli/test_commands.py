@@ -202,7 +202,9 @@ def test_rows_d23_a_file_that_cannot_be_opened_exits_3(run, folder: Path, tmp_pa
 
 
 @pytest.mark.parametrize("driver", ["psycopg", "asyncpg"])
-def test_ctrl_c_exits_130_and_the_same_command_goes_on(run, folder: Path, postgres_url: str, driver: str) -> None:
+def test_ctrl_c_exits_130_and_the_same_command_goes_on(
+    run, folder: Path, postgres_url: str, driver: str
+) -> None:
     url = with_driver(postgres_url, driver)
     (folder / "0003_slow.sql").write_text("CREATE TABLE slow (id INTEGER); SELECT pg_sleep(600);")
     command = [sys.executable, "-m", "rowstead", "migrate", str(folder), "--url", url]
@@ -221,7 +223,9 @@ def test_ctrl_c_exits_130_and_the_same_command_goes_on(run, folder: Path, postgr
 
 def wait_for_statement(admin: psycopg.Connection, words: str) -> None:
     end = time.monotonic() + 30
-    query = "SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND pid <> pg_backend_pid() AND query LIKE %s"
+    query = (
+        "SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND pid <> pg_backend_pid() AND query LIKE %s"
+    )
     while not admin.execute(query, [f"{words}%"]).fetchone():
         assert time.monotonic() < end, f"{words} never ran"
 
@@ -266,4 +270,6 @@ def test_every_command_and_option_is_documented() -> None:
     for name, command in {"": top, **commands}.items():
         assert not name or f"rowstead {name} DIRECTORY" in words
         for option in (option for action in command._actions for option in action.option_strings):
-            assert any(word.split()[0] == option for word in words), f"{option} of {name} is not in docs/cli.md"
+            assert any(word.split()[0] == option for word in words), (
+                f"{option} of {name} is not in docs/cli.md"
+            )

@@ -47,7 +47,9 @@ class Migrator:
 
     async def migrate(self, folder: Folder, **options: Any) -> list[str]:
         driver = self.database.driver
-        return await self.database.plan(migrate_plan(folder.path, driver.dialect, driver.paramstyle, **options))
+        return await self.database.plan(
+            migrate_plan(folder.path, driver.dialect, driver.paramstyle, **options)
+        )
 
     async def migrate_inside(self, transaction: Any, folder: Folder, **options: Any) -> list[str]:
         driver = self.database.driver
@@ -56,7 +58,9 @@ class Migrator:
 
     async def status(self, folder: Folder, **options: Any) -> MigrationStatus:
         driver = self.database.driver
-        return await self.database.plan(status_plan(folder.path, driver.dialect, driver.paramstyle, **options))
+        return await self.database.plan(
+            status_plan(folder.path, driver.dialect, driver.paramstyle, **options)
+        )
 
     async def preview(self, folder: Folder) -> list[str]:
         driver = self.database.driver

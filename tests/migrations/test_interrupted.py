@@ -78,7 +78,9 @@ def place(backend: Backend, request: pytest.FixtureRequest, tmp_path: Path) -> P
     )
 
 
-async def test_rows_d07_ten_runners_at_once_all_succeed_and_apply_each_step_once(place, folder, processes) -> None:
+async def test_rows_d07_ten_runners_at_once_all_succeed_and_apply_each_step_once(
+    place, folder, processes
+) -> None:
     fill(folder, place.is_postgres)
     for _ in range(ROUNDS):
         place.empty()
@@ -184,7 +186,9 @@ async def test_an_index_build_that_failed_can_be_mended(postgres, folder) -> Non
     assert indexes(admin) == [("two", True)]
 
 
-async def test_a_block_that_commits_runs_alone_and_cannot_be_told_after_an_interruption(postgres, folder) -> None:
+async def test_a_block_that_commits_runs_alone_and_cannot_be_told_after_an_interruption(
+    postgres, folder
+) -> None:
     url, admin = postgres
     folder["0001.sql"] = "CREATE TABLE seen (step INTEGER);"
     folder["0002.sql"] = (

@@ -23,7 +23,7 @@ async def test_pending_files_are_applied_once_in_order_of_name(db, folder) -> No
     assert await db.migrate(folder) == ["0001_users.sql", "0002_first.sql"]
     assert await db.migrate(folder) == []
     names = [row["name"] for row in await db.fetch("SELECT name FROM users ORDER BY id")]
-    assert names == ["Ann; -- \"x\" 100%", "$1 %s ? :a"]
+    assert names == ['Ann; -- "x" 100%', "$1 %s ? :a"]
 
 
 async def test_the_status_tells_applied_from_pending(db, folder) -> None:
@@ -83,7 +83,9 @@ async def test_a_file_that_is_gone_is_refused_and_named(db, folder) -> None:
 async def test_rows_d11_a_file_that_fails_leaves_nothing_and_can_be_mended(db, folder) -> None:
     folder["0001_users.sql"] = USERS
     folder["0002_bad.sql"] = "CREATE TABLE half (id INTEGER);\n\nINSERT INTO nowhere VALUES (1);"
-    with pytest.raises(MigrationError, match=r"0002_bad\.sql failed at line 3 \(INSERT INTO nowhere") as failure:
+    with pytest.raises(
+        MigrationError, match=r"0002_bad\.sql failed at line 3 \(INSERT INTO nowhere"
+    ) as failure:
         await db.migrate(folder)
     assert failure.value.applied == ("0001_users.sql",)
     assert failure.value.__cause__ is not None
@@ -198,14 +200,19 @@ async def test_events_tell_what_is_started_and_applied(db, folder) -> None:
 async def test_settings_of_one_file_do_not_reach_the_next(db, folder) -> None:
     postgres = db.database.dialect.levels
     folder["0001.sql"] = USERS + (
-        "CREATE SCHEMA other; SET search_path TO other; SELECT pg_catalog.set_config('search_path', '', false);"
+        "CREATE SCHEMA other; SET search_path TO other; "
+        "SELECT pg_catalog.set_config('search_path', '', false);"
         if postgres
         else ""
     )
     folder["0002.sql"] = "-- rowstead:no-transaction\n" + (
-        "SET search_path TO other; CREATE TABLE inside (id INTEGER);" if postgres else "PRAGMA foreign_keys = OFF;"
+        "SET search_path TO other; CREATE TABLE inside (id INTEGER);"
+        if postgres
+        else "PRAGMA foreign_keys = OFF;"
     )
-    folder["0003.sql"] = "CREATE TABLE child (id INTEGER REFERENCES users (id)); INSERT INTO child VALUES (99);"
+    folder["0003.sql"] = (
+        "CREATE TABLE child (id INTEGER REFERENCES users (id)); INSERT INTO child VALUES (99);"
+    )
     with pytest.raises(MigrationError, match=r"0003\.sql failed"):
         await db.migrate(folder)
     assert await db.tables() == ["_rowstead_migrations", "users"]
@@ -214,10 +221,14 @@ async def test_settings_of_one_file_do_not_reach_the_next(db, folder) -> None:
 
 async def test_inside_a_transaction_migrations_are_undone_with_it(db, folder) -> None:
     folder["0001_users.sql"] = USERS
-    with pytest.raises(KeyError):
+
+    async def undone() -> None:
         async with db.database.block() as transaction:
             assert await db.migrate_inside(transaction, folder) == ["0001_users.sql"]
             raise KeyError("undo")
+
+    with pytest.raises(KeyError):
+        await undone()
     assert await db.tables() == []
     async with db.database.block() as transaction:
         assert await db.migrate_inside(transaction, folder) == ["0001_users.sql"]
@@ -295,7 +306,9 @@ async def test_an_interrupted_file_goes_on_where_it_stopped_and_may_be_mended_th
     folder["0001.sql"] = USERS
     marked = "-- rowstead:no-transaction\nINSERT INTO users VALUES (1, 'a');\n"
     folder["0002.sql"] = marked + "INSERT INTO wrong VALUES (2);"
-    with pytest.raises(MigrationError, match=r"0002\.sql failed at line 3 .*\n.*1 of its 2 statements are done"):
+    with pytest.raises(
+        MigrationError, match=r"0002\.sql failed at line 3 .*\n.*1 of its 2 statements are done"
+    ):
         await db.migrate(folder)
     assert (await db.status(folder)).pending == ["0002.sql"]
     folder["0002.sql"] = marked + "INSERT INTO users VALUES (2, 'b');"

@@ -25,7 +25,7 @@ def test_only_direct_children_that_end_in_sql_count_in_order_of_name(tmp_path: P
 
 
 def test_a_missing_folder_is_an_error_that_names_it(tmp_path: Path) -> None:
-    with pytest.raises(ValidationError, match="not found: .*nowhere"):
+    with pytest.raises(ValidationError, match=r"not found: .*nowhere"):
         load(str(tmp_path / "nowhere"), POSTGRESQL_SYNTAX)
 
 
@@ -61,7 +61,9 @@ def test_the_marker_is_seen_among_the_leading_comments(tmp_path: Path, text: str
     assert loaded(tmp_path)[0].transactional is False
 
 
-@pytest.mark.parametrize("text", ["VACUUM;\n-- rowstead:no-transaction", "SELECT '\n-- rowstead:no-transaction\n';"])
+@pytest.mark.parametrize(
+    "text", ["VACUUM;\n-- rowstead:no-transaction", "SELECT '\n-- rowstead:no-transaction\n';"]
+)
 def test_the_marker_means_nothing_behind_the_first_statement(tmp_path: Path, text: str) -> None:
     (tmp_path / "1.sql").write_text(text)
     assert loaded(tmp_path)[0].transactional is True

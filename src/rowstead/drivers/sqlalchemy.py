@@ -7,14 +7,14 @@ driver connection, by the same connection classes as everywhere else, so that va
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from rowstead.dialects import POSTGRESQL, SQLITE, Dialect
 from rowstead.drivers.base import Connection
-from rowstead.drivers.joined import Joined, joined_connection, mapper
+from rowstead.drivers.joined import BEGIN, Wrapper, translator
 from rowstead.drivers.turns import Turns
 from rowstead.errors import DisconnectedError, HandleClosed, RowsteadError, UsageError, ValidationError
 
@@ -27,8 +27,8 @@ _KNOWN: dict[tuple[str, str], tuple[Dialect, str, str]] = {
 """SQLAlchemy's (dialect, driver) -> our dialect, codec and parameter style."""
 
 
-class SQLAlchemyDriver:
-    """Over an `AsyncConnection` or an `AsyncSession`, for one task at a time.
+class SQLAlchemyAdapter:
+    """`DB(SQLAlchemyAdapter(session))`: over an `AsyncConnection` or `AsyncSession`, one task at a time.
 
     `joined` says that the transaction is the owner's: blocks opened through it are savepoints.
     """
@@ -46,15 +46,17 @@ class SQLAlchemyDriver:
         known = _KNOWN.get((dialect.name, dialect.driver))
         if known is None:
             names = ", ".join(f"{name}+{driver}" for name, driver in _KNOWN)
-            raise ValidationError(f"no rows over SQLAlchemy's {dialect.name}+{dialect.driver}; known: {names}")
+            raise ValidationError(
+                f"no rows over SQLAlchemy's {dialect.name}+{dialect.driver}; known: {names}"
+            )
         self.dialect, self.codec, self.paramstyle = known
         # SQLAlchemy installs codecs by which asyncpg gives JSON as text.
         self.json_as_text = self.codec == "asyncpg"
         self._bind = bind
         self._turns = Turns()
-        self._map = mapper(self.codec)
-        self._cache: dict[str, Any] = {}
-        self._joined: Joined | None = None
+        self._map = translator(self.codec)
+        self._wrapper = Wrapper(self.codec)
+        self._connection: Any = None
 
     async def open(self) -> None:
         connection = await self.lend(write=False)
@@ -78,7 +80,7 @@ class SQLAlchemyDriver:
 
     async def close(self) -> None:
         """Connection and session stay open: they are their owner's."""
-        self._joined = None
+        self._connection = None
 
     def translate(self, error: Exception) -> RowsteadError | None:
         if isinstance(error, DBAPIError):
@@ -103,22 +105,21 @@ class SQLAlchemyDriver:
         if not connection.in_transaction():
             # As SQLAlchemy's own `execute` would begin it; its owner ends it.
             await connection.begin()
-        raw = (await connection.get_raw_connection()).driver_connection
-        joined = self._joined
-        if joined is None or joined.raw is not raw:
-            joined = self._joined = joined_connection(self.codec, raw, self._cache)
-            await joined.prepare()
-        if not joined.connection.in_transaction:
+        below = await connection.get_raw_connection()
+        ours = self._connection
+        if ours is None or ours.raw is not below.driver_connection:
+            ours = self._connection = await self._wrapper.wrap(below.driver_connection)
+        if not ours.in_transaction:
+            if connection.dialect.detect_autocommit_setting(cast(Any, below.dbapi_connection)):
+                raise UsageError(
+                    "this SQLAlchemy connection is in AUTOCOMMIT: there is no transaction to join"
+                )
             # SQLAlchemy's drivers begin with the first statement; until then ours would commit itself.
-            await connection.exec_driver_sql(joined.begin)
-        return joined.connection
+            await connection.exec_driver_sql(BEGIN[self.codec])
+        return ours
 
 
 def _dialect_of(bind: AsyncConnection | AsyncSession) -> Any:
     if isinstance(bind, AsyncSession):
         return bind.get_bind().dialect
     return bind.dialect
-
-
-class SQLAlchemyAdapter(SQLAlchemyDriver):
-    """`DB(SQLAlchemyAdapter(session))`: rows in the transaction of a SQLAlchemy session or connection."""

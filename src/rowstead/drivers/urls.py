@@ -21,11 +21,12 @@ def make_driver(url: str, options: Options | None = None) -> Driver:
         from rowstead.drivers.sqlite import SQLiteDriver
 
         return SQLiteDriver(address.path, options, mode=address.mode)
-    name = choose(address, ASYNC_DRIVERS)
-    if name == "asyncpg":  # async only
+    chosen = choose(address, ASYNC_DRIVERS)
+    if chosen == "asyncpg":  # async only
         from rowstead.drivers.asyncpg import AsyncpgDriver
 
         return AsyncpgDriver(address.dsn, options)
+    assert chosen == "psycopg", chosen
     from rowstead.drivers.psycopg import PsycopgDriver
 
     return PsycopgDriver(address.dsn, options)

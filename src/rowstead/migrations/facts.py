@@ -37,7 +37,7 @@ class Facts:
     new_schema: str | None
     """SQL that gives the schema in which a new table is made; None where there are no schemas."""
     session: re.Pattern[str]
-    """Statements that only set the session: they are run again when a migration is taken up again."""
+    """Statements that set the session: run again when a migration is taken up again, undone behind it."""
     standing_alone: Sequence[tuple[re.Pattern[str], Doubt]]
     """Statements that cannot run in a transaction."""
     refused_in_transaction: frozenset[str]

@@ -38,8 +38,8 @@ class Lock(Protocol):
         """The same inside a transaction that is open: the lock is held until that ends."""
         ...
 
-    def alone(self, plan: Plan[R]) -> Plan[R]:
-        """Run one migration's plan under the lock so that its session settings do not outlive it."""
+    def alone(self, plan: Plan[R], sets_session: bool, /) -> Plan[R]:
+        """Run one migration's plan under the lock; the session settings it makes do not outlive it."""
         ...
 
 
@@ -56,11 +56,13 @@ class AdvisoryLock:
     def join(self, work: Callable[[], Plan[R]], timeout: float) -> Plan[R]:
         return (yield from self._under("pg_try_advisory_xact_lock", work, timeout))
 
-    def alone(self, plan: Plan[R]) -> Plan[R]:
+    def alone(self, plan: Plan[R], sets_session: bool) -> Plan[R]:
         result = yield from plan
-        # What a pooled connection's reset does, without the part that gives the lock back.
-        yield Call("SET SESSION AUTHORIZATION DEFAULT", raw=True)
-        yield Call("RESET ALL", raw=True)
+        # Only where it is needed: the owner of a pool may have set something on purpose.
+        if sets_session:
+            # What a pooled connection's reset does, without the part that gives the lock back.
+            yield Call("SET SESSION AUTHORIZATION DEFAULT", raw=True)
+            yield Call("RESET ALL", raw=True)
         return result
 
     def _under(self, function: str, work: Callable[[], Plan[R]], timeout: float) -> Plan[R]:
@@ -108,7 +110,7 @@ class LockFile:
         # The open transaction is the one writer, and what it sees cannot change under it.
         return (yield from work())
 
-    def alone(self, plan: Plan[R]) -> Plan[R]:
+    def alone(self, plan: Plan[R], _sets_session: bool) -> Plan[R]:
         return (yield Pinned(plan))
 
 

@@ -73,7 +73,8 @@ class Runner:
             self._tell("started", migration, index, len(pending))
             entry = yield from ledger.entry(migration.id)
             run = self._stepwise if entry or not migration.transactional else self._whole
-            if (yield from self._facts.lock.alone(run(ledger, migration))):
+            sets_session = any(map(self._facts.sets_session, migration.up))
+            if (yield from self._facts.lock.alone(run(ledger, migration), sets_session)):
                 self._applied.append(migration.id)
                 self._tell("applied", migration, index, len(pending))
         return self._applied

@@ -322,7 +322,7 @@ def read_raw(
     compiler: Compiler, model: type[R], columns: Sequence[str], records: Sequence[Record]
 ) -> list[R]:
     """Records of a user's SQL as rows of `model`; columns that it does not know are left out."""
-    table = model.__rowstead__()
+    table = model.__rowstead_result__()
     places = {name: i for i, name in enumerate(columns) if name in table.columns}
     decoders = [decoder(table.columns[name], compiler.codec) for name in places]
     read_all = table.hydrate(tuple(places), decoders)

@@ -10,7 +10,7 @@ from pydantic import ValidationError as PydanticError
 
 from rowstead.errors import RowError, ValidationError, undefined_column
 from rowstead.plan import Record
-from rowstead.schema import Column, Decode, Table, column_of, split_name
+from rowstead.schema import Column, Decode, Hydrate, Table, column_of, split_name
 
 
 class Row(BaseModel):
@@ -49,18 +49,25 @@ class Row(BaseModel):
             type.__setattr__(cls, "__rowstead_table__", table)
         return cast(Table, table)
 
+    @classmethod
+    def __rowstead_result__(cls) -> Table:
+        """The same for reading the results of raw SQL, where a class needs no table and no key.
+
+        Every field counts, those that are not in the database too: a statement may compute them.
+        """
+        table = cls.__dict__.get("__rowstead_result_table__")
+        if table is None:
+            table = _describe_result(cls)
+            type.__setattr__(cls, "__rowstead_result_table__", table)
+        return cast(Table, table)
+
 
 def _describe(model: type[Row]) -> Table:
     name = getattr(model, "__table__", None)
     if not isinstance(name, str) or not name:
         raise ValidationError(f"{model.__name__} has no table; set __table__ = '…' on the class")
-    if not model.__pydantic_complete__:
-        model.model_rebuild()
-    columns: dict[str, Column] = {}
     skipped = _names(model, "__fields_not_in_db__")
-    for field_name, info in model.model_fields.items():
-        if field_name not in skipped:
-            columns[field_name] = column_of(field_name, info.annotation, info.metadata)
+    columns = _columns(model, skipped)
     if not columns:
         raise ValidationError(f"{model.__name__} has no fields that are columns", table=name)
     for missing in (n for n in _names(model, "__pk__") if n not in columns):
@@ -68,11 +75,32 @@ def _describe(model: type[Row]) -> Table:
     for missing in (n for n in skipped if n not in model.model_fields):
         raise undefined_column(missing, f"{model.__name__}.__fields_not_in_db__", model.model_fields)
     schema, table_name = split_name(name)
+    return Table(table_name, columns, _names(model, "__pk__"), _hydrate(model), schema)
 
+
+def _describe_result(model: type[Row]) -> Table:
+    table: str | None = getattr(model, "__table__", None)
+    schema, name = split_name(table) if table else (None, model.__name__)
+    columns = _columns(model, ())
+    key = tuple(field for field in _names(model, "__pk__") if field in columns)
+    return Table(name, columns, key, _hydrate(model), schema)
+
+
+def _columns(model: type[Row], skipped: Sequence[str]) -> dict[str, Column]:
+    if not model.__pydantic_complete__:
+        model.model_rebuild()
+    return {
+        name: column_of(name, info.annotation, info.metadata)
+        for name, info in model.model_fields.items()
+        if name not in skipped
+    }
+
+
+def _hydrate(model: type[Row]) -> Hydrate:
     def hydrate(names: Sequence[str], decoders: Sequence[Decode]) -> Callable[[Sequence[Any]], list[Any]]:
         return reader(model, names, decoders)
 
-    return Table(table_name, columns, _names(model, "__pk__"), hydrate, schema)
+    return hydrate
 
 
 def _names(model: type[Row], attribute: str) -> tuple[str, ...]:
@@ -106,7 +134,7 @@ def reader(
 
 def _row_error(model: type[Row], fields: dict[str, Any], error: Exception) -> RowError:
     """Names the key and the fields that do not fit, never a value: it may be a secret."""
-    table = model.__rowstead__()
+    table = model.__rowstead_result__()
     if isinstance(error, PydanticError):
         problems = "; ".join(
             f"{'.'.join(map(str, e['loc']))}: {e['msg']}"

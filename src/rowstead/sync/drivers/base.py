@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 from rowstead.dialects import Dialect
-from rowstead.drivers.base import RawResult
+from rowstead.drivers.base import RawResult as RawResult
 from rowstead.errors import RowsteadError
 from rowstead.plan import Record
 

@@ -13,9 +13,9 @@ from typing import Any
 from rowstead.dialects import SQLITE
 from rowstead.drivers.sqlite_connection import MEMORY, Settings, SQLiteConnection
 from rowstead.drivers.sqlite_errors import translate
-from rowstead.drivers.urls import Options
 from rowstead.errors import RowsteadError
 from rowstead.sync.drivers.pool import Pool
+from rowstead.sync.drivers.urls import Options
 
 Connect = Callable[[], SQLiteConnection]
 

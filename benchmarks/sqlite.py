@@ -1,0 +1,236 @@
+"""SQLite: typed rows beside the standard library called bare in the same thread.
+
+The bare side has one connection, set as ours are (WAL, `synchronous=FULL`, foreign keys on), and
+gives tuples as SQLite stores them. The file is in memory where the machine has such a folder, so
+that the layer is measured and not the disk.
+"""
+
+from __future__ import annotations
+
+import datetime
+import sqlite3
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from benchmarks import peers
+from benchmarks.harness import BARE, OURS, Benchmark, Side
+from benchmarks.model import NAMES, WITHOUT_ID, Person, keyless, person, plain, plains, record, records
+from rowstead import DB
+from rowstead.compiled import Compiler
+from rowstead.dialects import POSTGRESQL
+from rowstead.rows import calls
+from rowstead.sync import DB as SyncDB
+
+ROWS = 100_000
+BULK = 10_000
+TABLE = (
+    "CREATE TABLE {} (id INTEGER PRIMARY KEY, name TEXT NOT NULL, email TEXT, age INTEGER NOT NULL,"
+    " score REAL NOT NULL, active INTEGER NOT NULL, created_at TEXT NOT NULL)"
+)
+INSERT = f"INSERT INTO people_new ({WITHOUT_ID}) VALUES (?, ?, ?, ?, ?, ?) RETURNING {NAMES}"
+BULK_INSERT = "INSERT INTO {} VALUES (?, ?, ?, ?, ?, ?, ?)"
+GET = f"SELECT {NAMES} FROM people WHERE id = ?"
+BY_AGE = f"SELECT {NAMES} FROM people WHERE age = ?"
+MEMORY = Path("/dev/shm")
+
+
+class NewPerson(Person):
+    """For what writes: its table is emptied before each round."""
+
+    __table__ = "people_new"
+
+
+def new(values: Sequence[Any]) -> NewPerson:
+    return NewPerson(**person(values).model_dump(exclude_unset=True))
+
+
+def stored(values: Sequence[Any]) -> tuple[Any, ...]:
+    """Values as the standard library takes them; the last is the datetime."""
+    return (*values[:-1], values[-1].isoformat(" "))
+
+
+def unstored(row: Any) -> tuple[Any, ...]:
+    """A bare record as typed values, to compare it."""
+    values = plain(row)
+    return (*values[:-2], bool(values[-2]), as_datetime(values[-1]))
+
+
+def as_datetime(value: Any) -> datetime.datetime:
+    return value if isinstance(value, datetime.datetime) else datetime.datetime.fromisoformat(value)
+
+
+@asynccontextmanager
+async def benchmarks() -> AsyncIterator[list[Benchmark]]:
+    """The benchmarks on a file of their own, removed at the end."""
+    with tempfile.TemporaryDirectory(prefix="rowstead-bench-", dir=MEMORY if MEMORY.is_dir() else None) as folder:
+        path = str(Path(folder) / "bench.db")
+        bare = sqlite3.connect(path, isolation_level=None, timeout=30)
+        try:
+            for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+                bare.execute(f"PRAGMA {pragma}")
+            bare.execute(TABLE.format("people"))
+            bare.execute(TABLE.format("people_new"))
+            bare.execute("CREATE INDEX people_age ON people (age)")
+            bare.execute("BEGIN")
+            bare.executemany(BULK_INSERT.format("people"), map(stored, records(1, ROWS + 1)))
+            bare.execute("COMMIT")
+            async with await DB.from_url(f"sqlite:///{path}") as db, peers.sqlalchemy_sqlite(path) as core:
+                with SyncDB.from_url(f"sqlite:///{path}") as sync:
+                    yield [*_reads(bare, db, sync, core), *_writes(bare, db, sync, core), *_composing(db)]
+        finally:
+            bare.close()
+
+
+def _reads(bare: sqlite3.Connection, db: DB, sync: SyncDB, core: peers.Core) -> list[Benchmark]:
+    def bare_get(i: int) -> Any:
+        return bare.execute(GET, (i % ROWS + 1,)).fetchone()
+
+    async def our_get(i: int) -> Any:
+        return await db.get(Person, id=i % ROWS + 1)
+
+    def our_sync_get(i: int) -> Any:
+        return sync.get(Person, id=i % ROWS + 1)
+
+    async def core_get(i: int) -> Any:
+        return await core.get(i % ROWS + 1)
+
+    def bare_filter(i: int) -> Any:
+        return bare.execute(BY_AGE, (7,)).fetchall()
+
+    async def our_filter(i: int) -> Any:
+        return await db.query(Person, age=7)
+
+    async def core_filter(i: int) -> Any:
+        return await core.by_age(7)
+
+    def rows(found: Any) -> Any:
+        return sorted(map(unstored, found))
+
+    return [
+        Benchmark(
+            "get by key, asynchronous",
+            [
+                Side(BARE, bare_get, seen=unstored),
+                Side(OURS, our_get, seen=plain),
+                Side(peers.CORE, core_get, seen=plain),
+            ],
+            400,
+            wanted=5.0,
+        ),
+        Benchmark(
+            "get by key, synchronous",
+            [Side(BARE, bare_get, seen=unstored), Side(OURS, our_sync_get, seen=plain)],
+            1000,
+            wanted=2.5,
+        ),
+        Benchmark(
+            "1,000 rows by filter",
+            [
+                Side(BARE, bare_filter, seen=rows),
+                Side(OURS, our_filter, seen=rows),
+                Side(peers.CORE, core_filter, seen=rows),
+            ],
+            20,
+            wanted=4.0,
+        ),
+    ]
+
+
+def _writes(bare: sqlite3.Connection, db: DB, sync: SyncDB, core: peers.Core) -> list[Benchmark]:
+    values = records(1, BULK + 1)
+    people = [new(v) for v in values]
+    as_stored = [stored(v) for v in values]
+
+    async def empty() -> None:
+        bare.execute("DELETE FROM people_new")
+
+    def there(_result: Any) -> Any:
+        return [unstored(row) for row in bare.execute(f"SELECT {NAMES} FROM people_new ORDER BY id")]
+
+    def bare_insert(i: int) -> Any:
+        return bare.execute(INSERT, stored(record(i))).fetchall()[0]
+
+    async def our_insert(i: int) -> Any:
+        return await db.insert(new(record(i)))
+
+    def our_sync_insert(i: int) -> Any:
+        return sync.insert(new(record(i)))
+
+    async def core_insert(i: int) -> Any:
+        return await core.insert(record(i))
+
+    def bare_bulk(i: int) -> None:
+        bare.execute("BEGIN IMMEDIATE")
+        bare.executemany(BULK_INSERT.format("people_new"), as_stored)
+        bare.execute("COMMIT")
+
+    async def our_bulk(i: int) -> None:
+        await db.insert_many(people)
+
+    async def core_bulk(i: int) -> None:
+        await core.insert_many(values)
+
+    def one(row: Any) -> Any:
+        return unstored(row)[1:]
+
+    return [
+        Benchmark(
+            "insert one and get it back, asynchronous",
+            [
+                Side(BARE, bare_insert, empty, one),
+                Side(OURS, our_insert, empty, keyless),
+                Side(peers.CORE, core_insert, empty, keyless),
+            ],
+            200,
+            wanted=2.6,
+        ),
+        Benchmark(
+            "insert one and get it back, synchronous",
+            [Side(BARE, bare_insert, empty, one), Side(OURS, our_sync_insert, empty, keyless)],
+            200,
+        ),
+        Benchmark(
+            "bulk insert 10,000",
+            [
+                Side(BARE, bare_bulk, empty, there),
+                Side(OURS, our_bulk, empty, there),
+                Side(peers.CORE, core_bulk, empty, there),
+            ],
+            rounds=9,
+            wanted=0.85,
+        ),
+    ]
+
+
+def _composing(db: DB) -> list[Benchmark]:
+    """What a call costs before anything is sent, warm."""
+    compiler = Compiler(POSTGRESQL, "asyncpg", "numeric_dollar")
+    patch = Person.patch(id=1, name="changed", score=1.0)
+    row = new(record(1))
+
+    def compose(i: int) -> None:
+        db.compose("get", Person, id=i)
+
+    def get(i: int) -> None:
+        calls.get(compiler, Person, {"id": i})
+
+    def query(i: int) -> None:
+        calls.query(compiler, Person, {"age": i}, None, "-id", 50, None)
+
+    def update(i: int) -> None:
+        calls.update(compiler, patch, None)
+
+    def insert(i: int) -> None:
+        calls.insert(compiler, row, None, None)
+
+    made = (
+        ("db.compose get", compose),
+        ("get's call", get),
+        ("query's call, with order and limit", query),
+        ("update's call", update),
+        ("insert's call", insert),
+    )
+    return [Benchmark(name, [Side(OURS, function)], 5000, wanted=4.0) for name, function in made]

@@ -1,0 +1,200 @@
+# Generated from rowstead/database.py by scripts/make_sync.py; do not edit.
+"""`Database`: the core's handle. Lends a connection per statement, opens transactions, retries them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any, Self, TypeVar
+
+from rowstead.compiled import Compiler
+from rowstead.errors import HandleClosed, OperationalError, ReadOnlyError, RowsteadError
+from rowstead.plan import Call, Copy, Many, ManyReturning, Plan
+from rowstead.sync.drivers.base import Connection, Driver, RawResult
+from rowstead.sync.drivers.urls import Options, make_driver
+from rowstead.sync.session import Session, Trace, Tracer, outcome
+from rowstead.sync.transaction import Block, Savepoint, Transaction
+from rowstead.sync.waiting import finish, sleep
+
+R = TypeVar("R")
+
+FIRST_DELAY = 0.005
+LONGEST_DELAY = 0.5
+"""Seconds between the tries of a transaction: doubled each time, up to this, with jitter."""
+
+
+class Database(Session):
+    """A database: statements run on its own connections, each a transaction of its own."""
+
+    def __init__(
+        self, driver: Driver, *, trace: Callable[[Trace], None] | None = None, trace_values: bool = False
+    ) -> None:
+        self.driver = driver
+        self.compiler = Compiler(driver.dialect, driver.codec, driver.paramstyle)
+        self.tracer = None if trace is None else Tracer(trace, trace_values)
+        self._closed = False
+
+    @classmethod
+    def from_url(
+        cls,
+        url: str,
+        options: Options,
+        *,
+        trace: Callable[[Trace], None] | None = None,
+        trace_values: bool = False,
+    ) -> Self:
+        """Connect. Raises ValidationError for a wrong URL and UnreachableError when nobody answers."""
+        driver = make_driver(url, options)
+        driver.open()
+        return cls(driver, trace=trace, trace_values=trace_values)
+
+    @property
+    def closed(self) -> bool:
+        return self._closed
+
+    def close(self) -> None:
+        """Give every connection back. Statements after this raise HandleClosed; closing twice is fine."""
+        if not self._closed:
+            self._closed = True
+            self.driver.close()
+
+    def _lend(self, write: bool) -> Connection:
+        if self._closed:
+            raise HandleClosed("this database handle is closed")
+        return self.driver.lend(write)
+
+    def _once(self, call: Call[Any], write: bool) -> Any:
+        connection = self._lend(write)
+        try:
+            result = self._send(connection, call)
+        except BaseException as error:
+            lost = not isinstance(error, RowsteadError) or isinstance(error, OperationalError)
+            self.driver.take_back(connection, lost)
+            told = outcome(error, call)
+            if told is error:
+                raise
+            raise told from error.__cause__
+        self.driver.take_back(connection)
+        return result
+
+    def run(self, call: Call[R]) -> R:
+        result = self._once(call, call.writes)
+        return result if call.read is None else call.read(result)
+
+    def raw(self, call: Call[RawResult]) -> RawResult:
+        if call.writes or not self.dialect.one_writer:
+            return self._once(call, True)
+        try:
+            return self._once(call, False)
+        except ReadOnlyError:
+            # It began like a query and turned out to write: nothing was done, so the writer runs it.
+            return self._once(call, True)
+
+    def bulk(self, step: Many | ManyReturning | Copy) -> Any:
+        with self.block() as transaction:
+            return transaction.bulk(step)
+
+    def block(
+        self, isolation: str | None = None, readonly: bool = False
+    ) -> AbstractContextManager[Transaction]:
+        """A transaction at this isolation level (None: the database's own)."""
+        if self._closed:
+            raise HandleClosed("this database handle is closed")
+        begin = self.dialect.begin(isolation, readonly)
+        if getattr(self.driver, "joined", False):
+            return JoinedBlock(self)
+        return Block(self, begin, write=not readonly)
+
+    def pinned(self, plan: Plan[R]) -> R:
+        connection = self._lend(True)
+        suspect = True
+        try:
+            result = PinnedSession(self, connection).plan(plan)
+            finish(connection.reset())
+            suspect = False
+        finally:
+            self.driver.take_back(connection, suspect)
+        return result
+
+    def attempt(
+        self,
+        function: Callable[[Transaction], R],
+        *,
+        max_retries: int,
+        isolation: str | None = None,
+        readonly: bool = False,
+    ) -> R:
+        """Run `function` in a transaction, again when another transaction was first.
+
+        Serializable unless told: at the usual default level a read-add-write loses updates without
+        an error. The function must be ready to run more than once.
+        """
+        delay = FIRST_DELAY
+        for tries_left in range(max_retries, -1, -1):
+            try:
+                with self.block(isolation or "serializable", readonly) as transaction:
+                    return function(transaction)
+            except RowsteadError as error:
+                if not error.retryable or not tries_left:
+                    raise
+            sleep(delay * random.uniform(0.5, 1.5))
+            delay = min(delay * 2, LONGEST_DELAY)
+        raise AssertionError("unreachable")
+
+
+class PinnedSession(Session):
+    """One connection without a transaction, for a plan that needs the same session throughout."""
+
+    def __init__(self, database: Database, connection: Connection) -> None:
+        self.driver = database.driver
+        self.compiler = database.compiler
+        self.tracer = database.tracer
+        self.connection = connection
+
+    def run(self, call: Call[R]) -> R:
+        result = self._send(self.connection, call)
+        return result if call.read is None else call.read(result)
+
+    def raw(self, call: Call[RawResult]) -> RawResult:
+        return self._send(self.connection, call)
+
+    def pinned(self, plan: Plan[R]) -> R:
+        return self.plan(plan)
+
+    def bulk(self, step: Many | ManyReturning | Copy) -> Any:
+        with self.block() as transaction:
+            return transaction.bulk(step)
+
+    def block(
+        self, isolation: str | None = None, readonly: bool = False
+    ) -> AbstractContextManager[Transaction]:
+        return Block(self, self.dialect.begin(isolation, readonly), True, pinned=self.connection)
+
+
+class JoinedBlock(AbstractContextManager[Transaction]):
+    """A block on a connection whose transaction is somebody else's: a savepoint of it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._savepoint: Savepoint | None = None
+        self._connection: Connection | None = None
+
+    def __enter__(self) -> Transaction:
+        database = self._database
+        self._connection = connection = database.driver.lend(True)
+        outer = Transaction(database.driver, database.compiler, database.tracer, connection)
+        self._savepoint = Savepoint(outer)
+        try:
+            return self._savepoint.__enter__()
+        except BaseException:
+            database.driver.take_back(connection)
+            raise
+
+    def __exit__(self, *error: Any) -> None:
+        assert self._savepoint is not None
+        assert self._connection is not None
+        try:
+            self._savepoint.__exit__(*error)
+        finally:
+            self._database.driver.take_back(self._connection)

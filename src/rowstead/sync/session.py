@@ -1,0 +1,200 @@
+# Generated from rowstead/session.py by scripts/make_sync.py; do not edit.
+"""What all handles share: one way to run a statement, a plan and a user's own SQL, traced and mapped.
+
+A session is a `Database` (each statement is its own transaction), a `Transaction` (all of them are
+one) or a `PinnedSession` (one connection, no transaction). They differ in where the connection
+comes from; this file does not know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from time import perf_counter
+from typing import Any, NoReturn, TypeVar
+
+from rowstead import raw
+from rowstead.compiled import Compiler
+from rowstead.dialects import Dialect
+from rowstead.errors import DisconnectedError, OutcomeUnknown, RowsteadError, ValidationError
+from rowstead.plan import Atomic, Call, Copy, Many, ManyReturning, Pinned, Plan, Sleep, Step, Within, run
+from rowstead.session import Trace as Trace
+from rowstead.session import Tracer as Tracer
+from rowstead.sync.drivers.base import Connection, Driver, RawResult
+from rowstead.sync.waiting import sleep
+from rowstead.values import raw_encoder
+
+R = TypeVar("R")
+
+
+class Session:
+    """Runs calls, plans and raw SQL on connections that a subclass provides."""
+
+    driver: Driver
+    compiler: Compiler
+    tracer: Tracer | None
+
+    @property
+    def dialect(self) -> Dialect:
+        return self.driver.dialect
+
+    def run(self, call: Call[R]) -> R:
+        """Run one statement and give what its `read` makes of it (or the affected count)."""
+        raise NotImplementedError
+
+    def raw(self, call: Call[RawResult]) -> RawResult:
+        """Run a user's statement."""
+        raise NotImplementedError
+
+    def pinned(self, plan: Plan[R]) -> R:
+        """Run a plan on one connection, outside any transaction where there is none."""
+        raise NotImplementedError
+
+    def bulk(self, step: Many | ManyReturning | Copy) -> Any:
+        """Run a bulk step, all or nothing."""
+        raise NotImplementedError
+
+    def block(self, isolation: str | None = None, readonly: bool = False) -> AbstractContextManager[Session]:
+        """A transaction, or a savepoint inside one."""
+        raise NotImplementedError
+
+    def plan(self, plan: Plan[R]) -> R:
+        """Drive a plan to its end."""
+        return run(plan, self)
+
+    def perform(self, step: Step) -> Any:
+        """One step of a plan."""
+        if isinstance(step, Call):
+            return self.raw(step) if step.raw else self.run(step)
+        if isinstance(step, Atomic):
+            with self.block() as inner:
+                return inner.plan(step.plan)
+        if isinstance(step, Pinned):
+            return self.pinned(step.plan)
+        if isinstance(step, Within):
+            with step.context:
+                return self.plan(step.plan)
+        if isinstance(step, Sleep):
+            return sleep(step.seconds)
+        return self.bulk(step)
+
+    # Raw SQL
+
+    def raw_call(self, sql: str, params: Sequence[Any]) -> Call[RawResult]:
+        """A user's statement with its values, as the driver takes them."""
+        text = raw.prepare(sql, self.driver.paramstyle)
+        encode = raw_encoder(self.driver.codec)
+        values = [encode(p) for p in params] if encode is not None else list(params)
+        if text.order is not None:
+            if len(values) <= max(text.order, default=-1):
+                raise ValidationError(
+                    f"the statement has ${max(text.order) + 1} but {len(values)} values were given"
+                )
+            values = [values[i] for i in text.order]
+        return Call(text.text, values, writes=not text.reads, raw=True)
+
+    def fetch(self, sql: str, *params: Any) -> list[dict[str, Any]]:
+        """Every row of a user's statement as a dict; of two columns with one name the last wins."""
+        result = self.raw(self.raw_call(sql, params))
+        return [dict(zip(result.columns, record, strict=True)) for record in result.records]
+
+    def fetchrow(self, sql: str, *params: Any) -> dict[str, Any] | None:
+        """The first row as a dict, or None."""
+        result = self.raw(self.raw_call(sql, params))
+        return dict(zip(result.columns, result.records[0], strict=True)) if result.records else None
+
+    def fetchval(self, sql: str, *params: Any) -> Any:
+        """The first column of the first row, or None where there is no row."""
+        result = self.raw(self.raw_call(sql, params))
+        return result.records[0][0] if result.records and result.columns else None
+
+    def execute(self, sql: str, *params: Any) -> int:
+        """Run a user's statement; the number of affected rows, or -1 where it has none."""
+        return (self.raw(self.raw_call(sql, params))).count
+
+    # One connection
+
+    def _mark(self, connection: Connection, call: Call[Any]) -> None:
+        """A user's SQL may have changed the connection's state: it is reset before its next turn."""
+        if raw.first_word(call.text) not in self.dialect.stateless_words:
+            connection.dirty = True
+
+    def _send(self, connection: Connection, call: Call[Any]) -> Any:
+        """Run one statement on this connection: its records, affected count or raw result."""
+        if self.tracer is not None:
+            return self._send_traced(connection, call, self.tracer)
+        try:
+            if call.raw:
+                self._mark(connection, call)
+                return connection.fetch_raw(call.text, call.params)
+            if call.read is None:
+                return connection.execute(call.text, call.params)
+            return connection.fetch(call.text, call.params)
+        except Exception as error:
+            self._fail(error, call.table)
+
+    def _send_traced(self, connection: Connection, call: Call[Any], tracer: Tracer) -> Any:
+        started = perf_counter()
+        try:
+            if call.raw:
+                self._mark(connection, call)
+                result = connection.fetch_raw(call.text, call.params)
+                rows = len(result.records) if result.columns else result.count
+            elif call.read is None:
+                result = rows = connection.execute(call.text, call.params)
+            else:
+                result = connection.fetch(call.text, call.params)
+                rows = len(result)
+        except Exception as error:
+            translated = self._translated(error, call.table)
+            tracer.tell(call.text, call.params, started, -1, translated)
+            self._fail(error, call.table, translated)
+        tracer.tell(call.text, call.params, started, rows, None)
+        return result
+
+    def _send_bulk(self, connection: Connection, step: Many | ManyReturning | Copy) -> Any:
+        """Run a bulk step on a connection that holds a transaction open."""
+        started = perf_counter()
+        error: RowsteadError | None = None
+        text = f"COPY {step.table}" if isinstance(step, Copy) else step.text
+        count = -1
+        try:
+            if isinstance(step, Many):
+                result = count = connection.execute_many(step.text, step.rows)
+            elif isinstance(step, ManyReturning):
+                result = connection.fetch_many(step.text, step.rows)
+                count = len(result)
+            else:
+                result = count = connection.copy_in(step.schema, step.table, step.columns, step.rows)
+        except Exception as cause:
+            error = self._translated(cause, step.table)
+            self._fail(cause, step.table, error)
+        finally:
+            if self.tracer is not None:
+                self.tracer.tell(text, (), started, count, error)
+        return result
+
+    def _translated(self, error: Exception, table: str | None) -> RowsteadError | None:
+        """What a driver raised, as ours; None where it is none of the driver's errors."""
+        translated = error if isinstance(error, RowsteadError) else self.driver.translate(error)
+        if translated is not None and translated.table is None:
+            translated.table = table
+        return translated
+
+    def _fail(self, error: Exception, table: str | None, translated: RowsteadError | None = None) -> NoReturn:
+        """Raise what a driver raised as ours, with the driver's own as its cause."""
+        translated = translated or self._translated(error, table)
+        if translated is None or translated is error:
+            raise error
+        raise translated from error
+
+
+def outcome(error: BaseException, call: Call[Any]) -> BaseException:
+    """What a lost connection means for a statement that was its own transaction."""
+    if isinstance(error, DisconnectedError) and call.writes:
+        return OutcomeUnknown(
+            f"the connection was lost before the answer came: the write may have been applied. "
+            f"Look before writing again. ({error})",
+            table=error.table,
+        )
+    return error

@@ -1,0 +1,317 @@
+# Generated from rowstead/transaction.py by scripts/make_sync.py; do not edit.
+"""Transaction blocks: one means the same on every backend, whatever breaks.
+
+A block lends one connection to one thread. Nested blocks are savepoints. After a failed statement
+that no savepoint caught the block can only roll back. A connection lost during COMMIT is asked
+after, where the database can tell; else the outcome is said to be unknown. When a thread is
+cancelled the connection is put right behind its back; the cancellation is never swallowed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import Any, TypeVar
+
+from rowstead.compiled import Compiler
+from rowstead.errors import (
+    CommitOutcomeUnknown,
+    DisconnectedError,
+    HandleClosed,
+    RowsteadError,
+    TransactionFailed,
+    UsageError,
+)
+from rowstead.plan import Call, Copy, Many, ManyReturning, Plan, Record
+from rowstead.sync.drivers.base import Connection, Driver, RawResult
+from rowstead.sync.session import Session, Tracer
+from rowstead.sync.waiting import Lock, finish, owner, sleep
+
+R = TypeVar("R")
+
+ASK_AFTER_COMMIT = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
+"""Seconds before each question whether a lost COMMIT was applied."""
+
+
+class Transaction(Session):
+    """One open block on one connection. Ends with its block; then every use is HandleClosed."""
+
+    def __init__(
+        self,
+        driver: Driver,
+        compiler: Compiler,
+        tracer: Tracer | None,
+        connection: Connection,
+        depth: int = 0,
+    ) -> None:
+        self.driver = driver
+        self.compiler = compiler
+        self.tracer = tracer
+        self.connection = connection
+        self.depth = depth
+        self.wrote = False
+        self.failure: BaseException | None = None
+        self._ended = False
+        self._turn = Lock()
+        self._nested: object = None
+        """Who has a nested block open; until it ends, statements belong to that block's handle."""
+
+    def end(self) -> None:
+        """From now on every use of the handle is an error."""
+        self._ended = True
+
+    def check(self) -> None:
+        """Raise unless a statement can run now."""
+        if self._ended:
+            raise HandleClosed("this transaction block has ended; its handle cannot be used any more")
+        if self.failure is not None:
+            raise failed(self.failure)
+        if self._nested is not None and self._nested == owner():
+            raise UsageError(
+                "a nested block is open on this transaction: use the nested block's handle inside it "
+                "(`with tx.transaction() as inner:` then `inner`), else this call would wait for itself"
+            )
+
+    def take_turn(self, nested: bool = False) -> None:
+        """Wait until no other thread uses the connection, then hold it; for a nested block to its end."""
+        self.check()
+        self._turn.acquire()
+        try:
+            self.check()
+        except BaseException:
+            self._turn.release()
+            raise
+        if nested:
+            self._nested = owner()
+
+    def give_turn(self) -> None:
+        self._nested = None
+        self._turn.release()
+
+    def fail(self, error: BaseException) -> None:
+        """Nothing more can be kept: the block rolls back whatever happens now."""
+        if self.failure is None:
+            self.failure = error
+
+    def _step(self, call: Call[Any]) -> Any:
+        self.take_turn()
+        try:
+            if call.writes:
+                self.wrote = True
+            return self._send(self.connection, call)
+        except BaseException as error:
+            self.fail(error)
+            raise
+        finally:
+            self.give_turn()
+
+    def run(self, call: Call[R]) -> R:
+        result = self._step(call)
+        return result if call.read is None else call.read(result)
+
+    def raw(self, call: Call[RawResult]) -> RawResult:
+        self.wrote = True
+        return self._step(call)
+
+    def bulk(self, step: Many | ManyReturning | Copy) -> Any:
+        self.take_turn()
+        try:
+            self.wrote = True
+            return self._send_bulk(self.connection, step)
+        except BaseException as error:
+            self.fail(error)
+            raise
+        finally:
+            self.give_turn()
+
+    def pinned(self, plan: Plan[R]) -> R:
+        return self.plan(plan)
+
+    def block(
+        self, isolation: str | None = None, readonly: bool = False
+    ) -> AbstractContextManager[Transaction]:
+        return Savepoint(self)
+
+
+def failed(cause: BaseException) -> TransactionFailed:
+    """The error of a block that cannot be kept; retryable when its cause is."""
+    error = TransactionFailed(
+        f"an earlier statement of this transaction failed ({type(cause).__name__}: {cause}), so nothing "
+        "of it is kept. To go on after a failure, put the statement into `with tx.transaction():`"
+    )
+    error.retryable = isinstance(cause, RowsteadError) and cause.retryable
+    error.__cause__ = cause
+    return error
+
+
+class Savepoint(AbstractContextManager[Transaction]):
+    """A block inside a block: what it did is undone when it fails, and the outer block lives on."""
+
+    def __init__(self, outer: Transaction) -> None:
+        self._outer = outer
+        self._name = f"rowstead_{outer.depth + 1}"
+        self._inner: Transaction | None = None
+
+    def __enter__(self) -> Transaction:
+        outer = self._outer
+        outer.take_turn(nested=True)
+        try:
+            outer._send(outer.connection, Call(f"SAVEPOINT {self._name}"))  # pyright: ignore[reportPrivateUsage]
+        except BaseException as error:
+            outer.fail(error)
+            outer.give_turn()
+            raise
+        inner = Transaction(outer.driver, outer.compiler, outer.tracer, outer.connection, outer.depth + 1)
+        self._inner = inner
+        return inner
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        inner, outer = self._inner, self._outer
+        assert inner is not None
+        inner.end()
+        try:
+            if error is None and inner.failure is None:
+                finish(self._send(f"RELEASE SAVEPOINT {self._name}"))
+                outer.wrote = outer.wrote or inner.wrote
+            else:
+                finish(self._undo())
+        except BaseException as broken:
+            outer.fail(broken)
+            raise
+        finally:
+            outer.give_turn()
+        if error is None and inner.failure is not None:
+            raise failed(inner.failure)
+
+    def _undo(self) -> None:
+        self._send(f"ROLLBACK TO SAVEPOINT {self._name}")
+        self._send(f"RELEASE SAVEPOINT {self._name}")
+
+    def _send(self, text: str) -> None:
+        outer = self._outer
+        outer._send(outer.connection, Call(text))  # pyright: ignore[reportPrivateUsage]
+
+
+class Block(AbstractContextManager[Transaction]):
+    """A transaction of its own: lends a connection, begins, and commits or rolls back at the end.
+
+    `pinned` is a connection that is lent already and stays so. On a connection that somebody else
+    holds a transaction on (`driver.joined`) the block is a savepoint of that transaction.
+    """
+
+    def __init__(self, session: Session, begin: str, write: bool, pinned: Connection | None = None) -> None:
+        self._session = session
+        self._begin = begin
+        self._write = write
+        self._pinned = pinned
+        self._transaction: Transaction | None = None
+
+    def __enter__(self) -> Transaction:
+        session = self._session
+        connection = self._pinned or session.driver.lend(self._write)
+        try:
+            session._send(connection, Call(self._begin))  # pyright: ignore[reportPrivateUsage]
+        except BaseException:
+            self._give_back(connection, suspect=True)
+            raise
+        self._transaction = Transaction(session.driver, session.compiler, session.tracer, connection)
+        return self._transaction
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        transaction = self._transaction
+        assert transaction is not None
+        # A thread that still uses the handle (it was not awaited) must not run into COMMIT.
+        transaction.end()
+        suspect = True
+        try:
+            if error is None and transaction.failure is None:
+                finish(self._commit(transaction))
+            else:
+                finish(self._roll_back(transaction))
+            suspect = False
+        finally:
+            self._give_back(transaction.connection, suspect)
+        if error is None and transaction.failure is not None:
+            raise failed(transaction.failure)
+
+    def _give_back(self, connection: Connection, suspect: bool) -> None:
+        if self._pinned is None:
+            self._session.driver.take_back(connection, suspect)
+
+    def _roll_back(self, transaction: Transaction) -> None:
+        """Undo. A connection that is lost has undone it already."""
+        if transaction.connection.is_closed:
+            return
+        try:
+            self._say(transaction, "ROLLBACK")
+        except RowsteadError:
+            transaction.connection.terminate()
+
+    def _commit(self, transaction: Transaction) -> None:
+        identity = self._identity(transaction)
+        try:
+            self._say(transaction, "COMMIT")
+        except DisconnectedError as error:
+            self._settle(identity, error)
+        except RowsteadError:
+            # A constraint checked at COMMIT: some databases leave the transaction open.
+            if transaction.connection.in_transaction:
+                self._roll_back(transaction)
+            raise
+
+    def _say(self, transaction: Transaction, text: str) -> None:
+        self._session._send(transaction.connection, Call(text))  # pyright: ignore[reportPrivateUsage]
+
+    def _identity(self, transaction: Transaction) -> str | None:
+        """The transaction's id, asked before COMMIT, so that a lost COMMIT can be asked after."""
+        question = self._session.dialect.transaction_id
+        if question is None or not transaction.wrote:
+            return None
+        call: Call[Any] = Call(question, read=_first_value)
+        return _first_value(self._session._send(transaction.connection, call))  # pyright: ignore[reportPrivateUsage]
+
+    def _settle(self, identity: str | None, error: DisconnectedError) -> None:
+        """The connection was lost during COMMIT: return if it was applied, else say what is known."""
+        unknown = CommitOutcomeUnknown(
+            "the connection was lost during COMMIT, and the database could not be asked whether it was "
+            f"applied. Look before running it again. ({error})"
+        )
+        question = self._session.dialect.transaction_status
+        if question is None or identity is None:
+            raise unknown from error
+        for seconds in ASK_AFTER_COMMIT:
+            sleep(seconds)
+            status = self._ask(question, identity)
+            if status == "committed":
+                return
+            if status == "aborted":
+                raise DisconnectedError(
+                    f"the connection was lost during COMMIT, and nothing was applied ({error})"
+                ) from error
+        raise unknown from error
+
+    def _ask(self, question: str, identity: str) -> str | None:
+        driver = self._session.driver
+        call: Call[Any] = Call(question, [identity], _first_value)
+        try:
+            connection = driver.lend(True)
+        except RowsteadError:
+            return None
+        suspect = True
+        try:
+            answer = _first_value(self._session._send(connection, call))  # pyright: ignore[reportPrivateUsage]
+            suspect = False
+        except RowsteadError:
+            return None
+        finally:
+            driver.take_back(connection, suspect)
+        return answer
+
+
+def _first_value(records: Sequence[Record]) -> Any:
+    return records[0][0] if records else None
