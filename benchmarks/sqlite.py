@@ -142,7 +142,6 @@ def _reads(bare: sqlite3.Connection, db: DB, sync: SyncDB, core: peers.Core) -> 
 def _writes(bare: sqlite3.Connection, db: DB, sync: SyncDB, core: peers.Core) -> list[Benchmark]:
     values = records(1, BULK + 1)
     people = [new(v) for v in values]
-    as_stored = [stored(v) for v in values]
 
     async def empty() -> None:
         bare.execute("DELETE FROM people_new")
@@ -164,7 +163,7 @@ def _writes(bare: sqlite3.Connection, db: DB, sync: SyncDB, core: peers.Core) ->
 
     def bare_bulk(i: int) -> None:
         bare.execute("BEGIN IMMEDIATE")
-        bare.executemany(BULK_INSERT.format("people_new"), as_stored)
+        bare.executemany(BULK_INSERT.format("people_new"), map(stored, values))
         bare.execute("COMMIT")
 
     async def our_bulk(i: int) -> None:

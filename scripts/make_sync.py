@@ -45,13 +45,13 @@ TWINS = (
     Twin("drivers/base.py", "sync/drivers/base.py", shared=("RawResult",)),
     Twin("drivers/pool.py", "sync/drivers/pool.py"),
     Twin("drivers/sqlite.py", "sync/drivers/sqlite.py", names={"ThreadConnection": "SQLiteConnection"}),
-    Twin("drivers/psycopg.py", "sync/drivers/psycopg.py", names=PSYCOPG, shared=("Shapes",)),
+    Twin("drivers/psycopg.py", "sync/drivers/psycopg.py", names=PSYCOPG),
     Twin("drivers/urls.py", "sync/drivers/urls.py", names={"ASYNC_DRIVERS": "SYNC_DRIVERS"}),
     Twin("session.py", "sync/session.py", shared=("Trace", "Tracer")),
     Twin("transaction.py", "sync/transaction.py"),
     Twin("database.py", "sync/database.py"),
-    Twin("rows/blocks.py", "sync/blocks.py"),
-    Twin("rows/db.py", "sync/db.py"),
+    Twin("rows/blocks.py", "sync/rows/blocks.py"),
+    Twin("rows/db.py", "sync/rows/db.py"),
 )
 
 MODULES = {

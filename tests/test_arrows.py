@@ -34,7 +34,7 @@ class Layer:
 LAYERS = (
     Layer("program", "what the shell starts; nobody imports it", ("__main__",)),
     Layer("cli", "commands over every face", ("cli",)),
-    Layer("names", "the guides' import paths: names, no logic", ("", "asyncpg", "psycopg", "sql")),
+    Layer("names", "the guides' import paths: names, no logic", ("", "asyncpg", "psycopg", "sqlalchemy", "sql")),
     Layer(
         "faces",
         "each translates its notation to the core's; a face that needs another's help needs a core function",
@@ -68,7 +68,8 @@ BACKENDS = frozenset(
     "sqlite aiosqlite postgres postgresql asyncpg psycopg psycopg2 mysql mariadb asyncmy aiomysql".split()
 )
 NAME_HOLDERS = frozenset("dialect backend driver codec dialect_name backend_name driver_name".split())
-MAY_COMPARE_NAMES = ("dialects", "drivers")
+# The name modules ask an ImportError which library is missing.
+MAY_COMPARE_NAMES = ("dialects", "drivers", "asyncpg", "psycopg")
 
 
 @dataclass(frozen=True, slots=True)

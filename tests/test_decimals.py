@@ -119,12 +119,28 @@ def test_text_that_is_no_number_is_refused() -> None:
 
 
 def test_sqlite_sorts_what_it_stored_in_any_form(db: sqlite3.Connection) -> None:
-    ordered = ["-Infinity", "-1E+30", -12, -1.5, "-1.49d", "-0.001", 0, 1e-9, "0.5", 1, "1.0000000000000000001d", 2]
+    ordered = [
+        "-Infinity",
+        "-1E+30",
+        -12,
+        -1.5,
+        "-1.49d",
+        "-0.001",
+        0,
+        1e-9,
+        "0.5",
+        1,
+        "1.0000000000000000001d",
+        2,
+    ]
     ordered += ["99999999999999999999d", 1e22, "Infinity", "NaN", "no number", b"\x00"]
     db.executemany("INSERT INTO n (free) VALUES (?)", [(value,) for value in reversed(ordered)])
     found = [value for (value,) in db.execute("SELECT free FROM n ORDER BY rowstead_decimal(free)")]
     assert found == ordered
-    assert db.execute("SELECT rowstead_decimal(NULL), rowstead_decimal_add(1, NULL)").fetchone() == (None, None)
+    assert db.execute("SELECT rowstead_decimal(NULL), rowstead_decimal_add(1, NULL)").fetchone() == (
+        None,
+        None,
+    )
     assert db.execute("SELECT rowstead_decimal(1) = rowstead_decimal('1.00')").fetchone() == (1,)
 
 
@@ -139,5 +155,7 @@ def test_sqlite_adds_without_rounding(db: sqlite3.Connection) -> None:
 
 def test_an_index_may_use_the_order(db: sqlite3.Connection) -> None:
     db.execute("CREATE INDEX by_number ON n (rowstead_decimal(text))")
-    plan = db.execute("EXPLAIN QUERY PLAN SELECT id FROM n WHERE rowstead_decimal(text) > rowstead_decimal('5')")
+    plan = db.execute(
+        "EXPLAIN QUERY PLAN SELECT id FROM n WHERE rowstead_decimal(text) > rowstead_decimal('5')"
+    )
     assert "by_number" in str(plan.fetchall())

@@ -7,8 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import make_sync
 import pytest
+
+import make_sync
 
 SOURCE = '''"""An asynchronous thing; see `rowstead.waiting`. Used by one task: `await thing.run()`."""
 
@@ -59,15 +60,15 @@ class AsyncThing:
         return f"{await arun(self.plan, session)}"
 '''
 
-TWIN = make_sync.Twin(
-    "thing.py", "sync/thing.py", names={"AsyncThing": "Thing"}, shared=("Shared",)
-)
+TWIN = make_sync.Twin("thing.py", "sync/thing.py", names={"AsyncThing": "Thing"}, shared=("Shared",))
 TWINNED = {"rowstead.waiting": "rowstead.sync.waiting", "rowstead.drivers.base": "rowstead.sync.drivers.base"}
 
 
 @pytest.fixture(scope="module")
 def twin() -> str:
-    return make_sync.formatted(make_sync.convert(SOURCE, TWIN, TWINNED), make_sync.ROOT / "src/rowstead/sync/thing.py")
+    return make_sync.formatted(
+        make_sync.convert(SOURCE, TWIN, TWINNED), make_sync.ROOT / "src/rowstead/sync/thing.py"
+    )
 
 
 def test_a_twin_is_synchronous_python(twin: str) -> None:

@@ -31,7 +31,9 @@ def test_rows_d20_a_sqlite_url_names_exactly_one_file(url: str, path: str, mode:
     assert parse(url) == Address("sqlite", path=path, mode=mode)
 
 
-@pytest.mark.parametrize("url", ["sqlite://x.db", "sqlite://data/x.db", "sqlite://:memory:", "sqlite://localhost/x.db"])
+@pytest.mark.parametrize(
+    "url", ["sqlite://x.db", "sqlite://data/x.db", "sqlite://:memory:", "sqlite://localhost/x.db"]
+)
 def test_rows_d20_two_slashes_are_an_error_that_says_to_write_three(url: str) -> None:
     with pytest.raises(ValidationError, match="three slashes.*sqlite:///"):
         parse(url)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 try:
-    import greenlet as _greenlet  # noqa: F401  # pyright: ignore[reportUnusedImport, reportMissingTypeStubs]
+    import greenlet as _greenlet  # noqa: F401  # pyright: ignore[reportUnusedImport]
 except ModuleNotFoundError as error:
     raise ImportError("rowstead.sqlalchemy needs greenlet: pip install 'sqlalchemy[asyncio]'") from error
 

@@ -44,6 +44,7 @@ def run(tmp_path: Path):
             capture_output=True,
             text=True,
             timeout=60,
+            check=False,
         )
         assert "Traceback" not in done.stderr
         return done.returncode, done.stdout, done.stderr
@@ -233,7 +234,9 @@ def wait_for_statement(admin: psycopg.Connection, words: str) -> None:
 def test_a_terminal_sees_progress_and_a_pipe_does_not(folder: Path, tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "rowstead", "migrate", "migrations", *URL]
-    done = subprocess.run(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=theirs, text=True, timeout=60)
+    done = subprocess.run(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=theirs, text=True, timeout=60, check=True
+    )
     os.close(theirs)
     shown = os.read(ours, 65_536).decode()
     os.close(ours)

@@ -13,6 +13,10 @@ from rowstead import DB, MigrationStatus
 USERS = "CREATE TABLE users (id INTEGER PRIMARY KEY);"
 
 
+def names(path: Path) -> list[str]:
+    return sorted(child.name for child in path.iterdir())
+
+
 async def test_migrate_takes_a_text_or_a_path_and_gives_the_count(backend, folder) -> None:
     folder["0001_users.sql"] = USERS
     folder["0002_more.sql"] = "CREATE TABLE more (id INTEGER);"
@@ -45,14 +49,14 @@ async def test_a_database_in_memory_is_migrated_without_a_file(folder, tmp_path:
     async with await DB.from_url("sqlite:///:memory:") as db:
         assert await db.migrate(folder.path) == 1
         assert await db.fetchval("SELECT count(*) FROM users") == 0
-    assert [path.name for path in tmp_path.iterdir()] == ["migrations"]
+    assert names(tmp_path) == ["migrations"]
 
 
 async def test_no_lock_file_is_left_beside_the_database(folder, tmp_path: Path) -> None:
     folder["0001_users.sql"] = USERS
     async with await DB.from_url(f"sqlite:///{tmp_path / 'a.db'}") as db:
         assert await db.migrate(folder.path) == 1
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.db", "migrations"]
+    assert names(tmp_path) == ["a.db", "migrations"]
     with closing(sqlite3.connect(tmp_path / "a.db")) as connection:
         assert connection.execute("SELECT filename FROM _rowstead_migrations").fetchall() == [
             ("0001_users.sql",)

@@ -143,21 +143,26 @@ async def test_an_index_build_that_was_interrupted_is_dropped_and_done_again(
     url, admin = postgres
     folder["0001.sql"] = "CREATE TABLE seen (step INTEGER);"
     folder["0002.sql"] = f"-- rowstead:no-transaction\n{statement}"
-    command = [sys.executable, "-m", "rowstead", "migrate", str(folder.path), "--url", url]
     async with opened(url) as db:
         del folder["0002.sql"]
         await db.migrate(folder)
         folder["0002.sql"] = f"-- rowstead:no-transaction\n{statement}"
-        with psycopg.connect(url) as writer:
-            # The build waits for this transaction, in its second phase: the index is there, invalid.
-            writer.execute("INSERT INTO seen VALUES (1)")
-            with subprocess.Popen(command) as runner:
-                waiting = wait_for_build(admin)
-                runner.kill()
-            admin.execute("SELECT pg_terminate_backend(%s)", [waiting])
+        interrupt_the_build(url, admin, folder)
         assert indexes(admin) == [(name, False)]
         assert await db.migrate(folder) == ["0002.sql"]
     assert indexes(admin) == [(name, True)]
+
+
+def interrupt_the_build(url: str, admin: psycopg.Connection, folder) -> None:
+    """Kill a runner, and then its server process, while an index is half built."""
+    command = [sys.executable, "-m", "rowstead", "migrate", str(folder.path), "--url", url]
+    with psycopg.connect(url) as writer:
+        # The build waits for this transaction, in its second phase: the index is there, invalid.
+        writer.execute("INSERT INTO seen VALUES (1)")
+        with subprocess.Popen(command) as runner:
+            waiting = wait_for_build(admin)
+            runner.kill()
+        admin.execute("SELECT pg_terminate_backend(%s)", [waiting])
 
 
 def wait_for_build(admin: psycopg.Connection) -> int:
@@ -245,7 +250,8 @@ async def test_rows_d08_a_concurrent_index_and_a_vacuum_work_in_one_file(postgre
     folder["0001.sql"] = "CREATE TABLE seen (step INTEGER);"
     folder["0002.sql"] = (
         "-- migrations/0002.sql\n-- rowstead:no-transaction\n"
-        "CREATE INDEX CONCURRENTLY seen_step ON seen (step);\nVACUUM seen;\nREINDEX INDEX CONCURRENTLY seen_step;"
+        "CREATE INDEX CONCURRENTLY seen_step ON seen (step);\nVACUUM seen;\n"
+        "REINDEX INDEX CONCURRENTLY seen_step;"
     )
     async with opened(url) as db:
         assert await db.migrate(folder) == ["0001.sql", "0002.sql"]

@@ -59,7 +59,7 @@ async def test_a_changed_file_is_refused_and_the_named_recovery_works(db, folder
     folder["0002_more.sql"] = "CREATE TABLE more (id INTEGER);"
     assert await db.status(folder) == MigrationStatus(["0002_more.sql"], [], ["0001_users.sql"], [])
     recovery = "DELETE FROM _rowstead_migrations WHERE filename = '0001_users.sql' AND source = 'plain'"
-    with pytest.raises(MigrationError, match="^Migration state is inconsistent") as refusal:
+    with pytest.raises(MigrationError, match=r"^Migration state is inconsistent") as refusal:
         await db.migrate(folder)
     assert "changed since applied: 0001_users.sql" in str(refusal.value)
     assert recovery in str(refusal.value)
@@ -75,7 +75,7 @@ async def test_a_file_that_is_gone_is_refused_and_named(db, folder) -> None:
     del folder["0001_o'users.sql"]
     status = await db.status(folder)
     assert (status.missing, status.is_consistent) == (["0001_o'users.sql"], False)
-    with pytest.raises(RuntimeError, match="no longer in directory .*: 0001_o'users.sql") as refusal:
+    with pytest.raises(RuntimeError, match=r"no longer in directory .*: 0001_o'users.sql") as refusal:
         await db.migrate(folder)
     assert "WHERE filename = '0001_o''users.sql' AND source = 'plain'" in str(refusal.value)
 
@@ -146,7 +146,8 @@ async def test_rows_d10_triggers_bodies_comments_and_names_may_hold_transaction_
         CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $b1$
         BEGIN NEW.commit := 'x; COMMIT;'; RETURN NEW; END; $b1$;
         CREATE TRIGGER g BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f();
-        CREATE FUNCTION h(a int) RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT CASE WHEN $1 > 0 THEN a END; END;
+        CREATE FUNCTION h(a int) RETURNS int LANGUAGE sql
+        BEGIN ATOMIC SELECT CASE WHEN $1 > 0 THEN a END; END;
         DO $$ BEGIN PERFORM h(1); END $$;
         """
         if db.database.dialect.levels

@@ -45,7 +45,11 @@ class Source:
 
 @asynccontextmanager
 async def opened(
-    source: Source, min_size: int = 1, max_size: int = 3, acquire_timeout: float | None = 5.0, **options: float
+    source: Source,
+    min_size: int = 1,
+    max_size: int = 3,
+    acquire_timeout: float | None = 5.0,
+    **options: float,
 ) -> AsyncIterator[Pool[ThreadConnection]]:
     pool = Pool(source, min_size=min_size, max_size=max_size, acquire_timeout=acquire_timeout, **options)
     await pool.open()

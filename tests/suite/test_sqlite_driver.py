@@ -47,7 +47,9 @@ ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELEC
 
 
 @asynccontextmanager
-async def opened(path: Path | str, options: Options | None = None, mode: str = "rwc") -> AsyncIterator[SQLiteDriver]:
+async def opened(
+    path: Path | str, options: Options | None = None, mode: str = "rwc"
+) -> AsyncIterator[SQLiteDriver]:
     driver = SQLiteDriver(str(path), options, mode=mode)
     await driver.open()
     try:
@@ -109,7 +111,10 @@ async def test_what_the_writer_committed_a_reader_sees(file: Path) -> None:
 
 async def test_a_file_is_opened_durable_with_foreign_keys_and_a_log(file: Path) -> None:
     async with opened(file) as driver, lent(driver, True) as writer:
-        found = [await writer.fetch(f"PRAGMA {name}", ()) for name in ("journal_mode", "foreign_keys", "synchronous")]
+        found = [
+            await writer.fetch(f"PRAGMA {name}", ())
+            for name in ("journal_mode", "foreign_keys", "synchronous")
+        ]
         assert found == [[("wal",)], [(1,)], [(2,)]]
 
 
@@ -332,11 +337,10 @@ def test_one_handle_serves_one_event_loop_after_another(file: Path) -> None:
 
 
 async def test_closing_ends_the_threads(file: Path) -> None:
-    async with opened(file) as driver:
-        async with lent(driver, True), lent(driver, False):
-            names = [thread.name for thread in threading.enumerate()]
-            assert names.count("rowstead-sqlite") >= 2
-            mine = [thread for thread in threading.enumerate() if thread.name == "rowstead-sqlite"]
+    async with opened(file) as driver, lent(driver, True), lent(driver, False):
+        names = [thread.name for thread in threading.enumerate()]
+        assert names.count("rowstead-sqlite") >= 2
+        mine = [thread for thread in threading.enumerate() if thread.name == "rowstead-sqlite"]
     for thread in mine:
         await asyncio.to_thread(thread.join, 5)
     assert not any(thread.is_alive() for thread in mine)
@@ -401,7 +405,9 @@ asyncio.run(main())
 def test_an_acknowledged_write_survives_a_killed_process(file: Path) -> None:
     for _ in range(3):
         file.unlink(missing_ok=True)
-        process = subprocess.Popen([sys.executable, "-c", WRITER, str(file)], stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(file)], stdout=subprocess.PIPE, text=True
+        )
         assert process.stdout is not None
         acknowledged = [int(process.stdout.readline()) for _ in range(50)]
         process.send_signal(signal.SIGKILL)
@@ -491,7 +497,9 @@ def test_many_runs_give_their_first_records_in_order(connection: SQLiteConnectio
     assert connection.fetch("SELECT count(*) FROM t", ()) == [(4,)]
 
 
-def test_reset_brings_a_connection_back_to_how_it_was_opened(connection: SQLiteConnection, file: Path) -> None:
+def test_reset_brings_a_connection_back_to_how_it_was_opened(
+    connection: SQLiteConnection, file: Path
+) -> None:
     connection.fetch_raw("CREATE TEMP TABLE a (n)", ())
     connection.fetch_raw("CREATE TEMP VIEW b AS SELECT 1", ())
     connection.fetch_raw("ATTACH ? AS other", (str(file),))
@@ -549,7 +557,9 @@ REFUSED: list[tuple[str, tuple[Any, ...], type[RowsteadError], dict[str, str | N
 ]
 
 
-@pytest.mark.parametrize(("text", "params", "expected", "facts"), REFUSED, ids=[case[0][:40] for case in REFUSED])
+@pytest.mark.parametrize(
+    ("text", "params", "expected", "facts"), REFUSED, ids=[case[0][:40] for case in REFUSED]
+)
 def test_errors_are_mapped_with_what_sqlite_tells(
     connection: SQLiteConnection,
     text: str,
@@ -613,4 +623,6 @@ def test_ilike_takes_no_longer_for_a_hostile_pattern(connection: SQLiteConnectio
 
 
 def test_bytes_come_from_their_hexadecimal_form(connection: SQLiteConnection) -> None:
-    assert connection.fetch("SELECT rowstead_bytes('00ff'), rowstead_bytes(NULL)", ()) == [(b"\x00\xff", None)]
+    assert connection.fetch("SELECT rowstead_bytes('00ff'), rowstead_bytes(NULL)", ()) == [
+        (b"\x00\xff", None)
+    ]

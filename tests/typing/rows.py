@@ -43,7 +43,7 @@ async def reading(db: DB) -> None:
     assert_type(await db.count(User, where={"or": [{"id": 1}, {"id": 2}]}), int)
     assert_type(await db.exists(User, id=1), bool)
     page = await db.page(User, order="id", limit=10)
-    assert_type(page.items, list[User])
+    assert_type(page.rows, list[User])
 
 
 async def streaming(db: DB) -> None:

@@ -41,7 +41,7 @@ def reading(db: DB) -> None:
     assert_type(db.count(User, where={"or": [{"id": 1}, {"id": 2}]}), int)
     assert_type(db.exists(User, id=1), bool)
     page = db.page(User, order="id", limit=10)
-    assert_type(page.items, list[User])
+    assert_type(page.rows, list[User])
 
 
 def streaming(db: DB) -> None:

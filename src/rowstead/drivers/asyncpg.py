@@ -11,11 +11,11 @@ import json
 import math
 import re
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import CoroutineType
-from typing import Any
+from typing import Any, cast
 
-import asyncpg
+import asyncpg  # pyright: ignore[reportMissingTypeStubs]
 from pydantic_core import to_json
 
 from rowstead.dialects import POSTGRESQL, Dialect
@@ -67,10 +67,10 @@ def plain(value: Any) -> Any:
     if isinstance(value, enum.Enum):
         return value.value
     if isinstance(value, (list, tuple)):
-        items: Sequence[Any] = value  # pyright: ignore[reportUnknownVariableType]
+        items = cast("Sequence[Any]", value)
         if any(isinstance(v, enum.Enum) for v in items):
             return [plain(v) for v in items]
-    return value  # pyright: ignore[reportUnknownVariableType]
+    return cast(Any, value)
 
 
 class AsyncpgConnection:
@@ -298,7 +298,8 @@ class AsyncpgDriver:
 
     async def _connected(self) -> AsyncpgConnection:
         limit = self._options.statement_timeout
-        connecting: Awaitable[Any] = asyncpg.connect(
+        connect: Any = asyncpg.connect  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        raw = await connect(
             self._dsn,
             timeout=self._options.connect_timeout,
             command_timeout=None if limit is None else limit + CLIENT_GRACE,
@@ -306,7 +307,6 @@ class AsyncpgDriver:
             max_cached_statement_lifetime=0,
             server_settings=None if limit is None else {"statement_timeout": str(math.ceil(limit * 1000))},
         )
-        raw = await connecting
         try:
             await install_json(raw)
         except BaseException:
@@ -344,7 +344,7 @@ def translate(error: Exception) -> RowsteadError | None:
 
 
 def _from_server(error: asyncpg.PostgresError) -> RowsteadError:
-    fields: dict[str, Any] = error.as_dict()
+    fields: dict[str, Any] = error.as_dict()  # pyright: ignore[reportUnknownVariableType]
     state = fields.get("sqlstate") or "58000"
     message = str(fields.get("message") or error)
     if fields.get("detail") is None and fields.get("severity") is None and state.startswith("08"):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-import asyncpg
+import asyncpg  # pyright: ignore[reportMissingTypeStubs]
 from pydantic_core import PydanticSerializationError
 
 from rowstead.dialects import POSTGRESQL, Dialect

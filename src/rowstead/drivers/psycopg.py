@@ -15,6 +15,7 @@ import psycopg
 from psycopg import AsyncConnection, AsyncRawCursor, generators
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import ExecStatus, TransactionStatus
+from psycopg.pq.abc import PGresult
 from psycopg.sql import SQL, Identifier
 from psycopg.types import TypeInfo
 
@@ -214,7 +215,7 @@ class PsycopgConnection:
 
     def _verify(self, text: str, shape: Shape, cursor: Any) -> None:
         """Forget a description whose columns have changed: binary is right only for known types."""
-        result = cursor.pgresult
+        result: PGresult | None = cursor.pgresult
         if result is not None and tuple(map(result.ftype, range(result.nfields))) != shape.results:
             self._shapes.pop(text, None)
 

@@ -12,7 +12,7 @@ import decimal
 import enum
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import psycopg
 from psycopg.types import TypeInfo
@@ -114,8 +114,7 @@ def _each(convert: Convert) -> Convert:
 
     def listed(value: Any) -> Any:
         if isinstance(value, (list, tuple, set, frozenset)):
-            items: Iterable[Any] = value  # pyright: ignore[reportUnknownVariableType]
-            return [None if v is None else listed(v) for v in items]
+            return [None if v is None else listed(v) for v in cast("Iterable[Any]", value)]
         return convert(value)
 
     return elements

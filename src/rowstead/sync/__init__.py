@@ -49,7 +49,7 @@ from rowstead.rows.row import Row
 from rowstead.schema import Kind
 from rowstead.sentinels import Inc, Now
 from rowstead.session import Trace
-from rowstead.sync.db import DB
+from rowstead.sync.rows.db import DB
 
 __all__ = [
     "DB",

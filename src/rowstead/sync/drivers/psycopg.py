@@ -16,6 +16,7 @@ import psycopg
 from psycopg import Connection, RawCursor, generators
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import ExecStatus, TransactionStatus
+from psycopg.pq.abc import PGresult
 from psycopg.sql import SQL, Identifier
 from psycopg.types import TypeInfo
 
@@ -31,7 +32,6 @@ from rowstead.drivers.postgresql import (
     unreachable,
     unreadable,
 )
-from rowstead.drivers.psycopg import Shapes as Shapes
 from rowstead.drivers.psycopg_errors import translate
 from rowstead.drivers.psycopg_values import USER_OIDS, Shape
 from rowstead.errors import DataError, RowsteadError
@@ -56,6 +56,15 @@ _IDLE, _ACTIVE, _INTRANS, _INERROR = (
 )
 # Codes by which a table that was altered since its text was described makes itself known.
 _SHAPE_STATES = frozenset({"42804", "42883"})
+
+
+class Shapes(dict[str, Shape]):
+    """What the server said of texts, for all connections of a driver. Bounded by `SHAPES`."""
+
+    def remember(self, text: str, shape: Shape) -> None:
+        if len(self) >= SHAPES:
+            self.clear()
+        self[text] = shape
 
 
 class PsycopgConnection:
@@ -207,7 +216,7 @@ class PsycopgConnection:
 
     def _verify(self, text: str, shape: Shape, cursor: Any) -> None:
         """Forget a description whose columns have changed: binary is right only for known types."""
-        result = cursor.pgresult
+        result: PGresult | None = cursor.pgresult
         if result is not None and tuple(map(result.ftype, range(result.nfields))) != shape.results:
             self._shapes.pop(text, None)
 

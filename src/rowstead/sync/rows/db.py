@@ -17,10 +17,10 @@ from rowstead.rows import calls
 from rowstead.rows.calls import Query
 from rowstead.rows.compose import first_call
 from rowstead.rows.row import Row
-from rowstead.sync.blocks import TransactionBlock
 from rowstead.sync.database import Database
 from rowstead.sync.drivers.base import Driver
 from rowstead.sync.drivers.urls import Options
+from rowstead.sync.rows.blocks import TransactionBlock
 from rowstead.sync.session import Session, Trace
 from rowstead.sync.transaction import Transaction
 

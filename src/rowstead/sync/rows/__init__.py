@@ -1,0 +1,1 @@
+"""The synchronous twin of `rowstead.rows`."""
