@@ -28,7 +28,7 @@ $(VENV)/.ready-%: pyproject.toml
 	@$(PYTHON) scripts/make_venv.py $(VENV) $*
 
 demo: $(VENV)/.ready-demo
-	$(RUN) examples/flights.py $(ARGS)
+	$(RUN) -m examples.flights $(ARGS)
 
 test: $(VENV)/.ready-test
 	@$(RUN) scripts/with_postgres.py --fast -- $(RUN) -m pytest $(ARGS)

@@ -4,8 +4,9 @@
     python scripts/make_sync.py --check    write nothing; exit 1 and show the difference
 
 Works on tokens, so that a word in a name or a string is never mistaken for the keyword. To add a
-twin add a line to TWINS; what only the source needs ends its first line in `# async only`. A source waits only through `rowstead.waiting`, which has a handwritten
-twin with the same names; it must not import asyncio.
+twin add a line to TWINS; a statement that only the source needs ends its first line in
+`# async only`. A source waits only through `rowstead.waiting`, which has a handwritten twin with
+the same names; it must not import asyncio.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import sys
 import tokenize
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -174,7 +176,7 @@ def _import_shared(text: str, twin: Twin) -> str:
 
 
 def _keyword_edits(tokens: Sequence[tokenize.TokenInfo], span) -> Iterator[Edit]:
-    for token, following in zip(tokens, tokens[1:], strict=False):
+    for token, following in pairwise(tokens):
         if token.string in ("async", "await") and token.type == tokenize.NAME:
             yield span(token)[0], span(following)[0], ""
 
@@ -272,7 +274,7 @@ def formatted(text: str, path: Path) -> str:
     """As ruff leaves it: unused imports gone, imports sorted, lines wrapped."""
     for arguments in (["check", "--select", "F401,I", "--fix-only", "--quiet"], ["format", "--quiet"]):
         command = [sys.executable, "-m", "ruff", *arguments, "--stdin-filename", str(path), "-"]
-        done = subprocess.run(command, input=text, capture_output=True, text=True, cwd=ROOT)
+        done = subprocess.run(command, input=text, check=False, capture_output=True, text=True, cwd=ROOT)
         if done.returncode != 0:
             raise SystemExit(f"ruff failed on {path}: {done.stderr}")
         text = done.stdout

@@ -35,7 +35,7 @@ def test_rows_d20_a_sqlite_url_names_exactly_one_file(url: str, path: str, mode:
     "url", ["sqlite://x.db", "sqlite://data/x.db", "sqlite://:memory:", "sqlite://localhost/x.db"]
 )
 def test_rows_d20_two_slashes_are_an_error_that_says_to_write_three(url: str) -> None:
-    with pytest.raises(ValidationError, match="three slashes.*sqlite:///"):
+    with pytest.raises(ValidationError, match=r"three slashes.*sqlite:///"):
         parse(url)
 
 

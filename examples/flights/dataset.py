@@ -66,3 +66,11 @@ def _records(name: str) -> Iterator[dict[str, str | None]]:
 def _parsed(text: io.TextIOBase) -> Iterator[dict[str, str | None]]:
     for record in csv.DictReader(text):
         yield {name: None if value in ("NA", "") else value for name, value in record.items()}
+
+
+def number_of_flights() -> int:
+    """How many flights the file holds, without reading them."""
+    path = folder() / "flights.csv.zip"
+    with ZipFile(path) as archive, archive.open(path.stem) as raw:
+        lines = sum(block.count(b"\n") for block in iter(lambda: raw.read(1 << 20), b""))
+    return lines - 1

@@ -18,6 +18,7 @@ class Access:
     max_terms: int | None = None
     max_list: int | None = None
     regex: bool = True
+    subqueries: bool = True
 
     def column(self, table: Table, name: str) -> Column:
         """The visible column of this name, or an UndefinedColumnError with a suggestion."""
@@ -35,5 +36,5 @@ class Access:
 FULL_ACCESS = Access()
 """For our own callers: every column, no bounds."""
 
-STRANGER = Access(max_depth=8, max_terms=100, max_list=1_000, regex=False)
-"""For filters that come from outside: bounded, and without regular expressions."""
+STRANGER = Access(max_depth=8, max_terms=100, max_list=1_000, regex=False, subqueries=False)
+"""For filters that come from outside: bounded, without regular expressions and other tables."""

@@ -20,13 +20,14 @@ import datetime
 import decimal
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple, TypeAlias, cast
 
 from rowstead.access import FULL_ACCESS, Access
 from rowstead.errors import UndefinedTableError, ValidationError, did_you_mean
 from rowstead.operators import OPERATORS, OPPOSITE, SHORT_LIST, SPELLINGS, Operator, check_kind
 from rowstead.ordering import Order, read_order
-from rowstead.schema import COMPOSITE_KINDS, Column, Table
+from rowstead.schema import COMPOSITE_KINDS, Column, Kind, Table
 from rowstead.sentinels import Now
 
 Shape: TypeAlias = tuple[Any, ...]
@@ -35,6 +36,8 @@ Scope: TypeAlias = Mapping[str, Table]
 """Tables that a subquery may name."""
 
 VALUE = "value"
+MAX_DEPTH = 100
+"""Levels of nesting, for our own callers too: SQL is put together by recursion."""
 EVERYTHING: Shape = ("and",)
 CONNECTIVES = ("and", "or", "not", "exists", "not_exists", "col")
 _OUTER = "$outer."
@@ -136,8 +139,8 @@ class _Reader:
         """A filter: a mapping (AND) or a list of filters (OR)."""
         self.depth += 1
         self.access.within("levels", self.depth, self.access.max_depth)
-        if self.depth > 200:
-            raise ValidationError("the filter is nested more than 200 levels deep")
+        if self.depth > MAX_DEPTH:
+            raise ValidationError(f"the filter is nested more than {MAX_DEPTH} levels deep")
         try:
             if isinstance(node, Mapping):
                 entries: Mapping[Any, Any] = node  # pyright: ignore[reportUnknownVariableType]
@@ -196,7 +199,10 @@ class _Reader:
             return (operator.name, column.name, self._one(operator, column, operand))
         if operator.takes == "none":
             if operand not in (True, False, None):
-                raise ValidationError(f"{operator.name!r} takes true or false, not {operand!r}")
+                raise ValidationError(
+                    f"{operator.name!r} on column {column.name!r} takes true or false, not {operand!r}",
+                    column=column.name,
+                )
             name = operator.name if operand is not False else OPPOSITE[operator.name]
             return (name, column.name, None)
         if operator.takes == "list":
@@ -205,7 +211,7 @@ class _Reader:
             return (operator.name, column.name, self._subquery(operand, column))
         pair: list[Any] = list(operand) if isinstance(operand, (list, tuple)) else []  # pyright: ignore[reportUnknownArgumentType]
         if len(pair) != 2:
-            raise ValidationError(f"{operator.name!r} takes [low, high], not {operand!r}", column=column.name)
+            raise ValidationError(f"{operator.name!r} on column {column.name!r} takes [low, high], not {operand!r}", column=column.name)
         low, high = pair
         first = self._one(operator, column, low)
         return (operator.name, column.name, (first, self._one(operator, column, high)))
@@ -220,15 +226,18 @@ class _Reader:
             return Now
         if self.outer is not None and isinstance(operand, str) and operand.startswith(_OUTER):
             return Outer(self.outer.column(operand.removeprefix(_OUTER)).name)
-        if isinstance(operand, Mapping) and column.kind not in COMPOSITE_KINDS and column.type is not None:
-            raise ValidationError(f"{operator.name!r} on column {column.name!r} takes a value, not a dict")
+        scalar = column.kind not in COMPOSITE_KINDS and column.kind is not Kind.ANY
+        if scalar and column.type is not None and isinstance(operand, Mapping):
+            raise ValidationError(
+                f"{operator.name!r} on column {column.name!r} takes a value, not a dict", column=column.name
+            )
         self.values.append(operand)
         return VALUE
 
     def _list(self, operator: Operator, column: Column, operand: Any) -> Listed:
         if not isinstance(operand, _COLLECTIONS):
             raise ValidationError(
-                f"{operator.name!r} takes a list, not {type(operand).__name__}", column=column.name
+                f"{operator.name!r} on column {column.name!r} takes a list, not {type(operand).__name__}", column=column.name
             )
         everything: list[Any] = list(operand)  # pyright: ignore[reportUnknownArgumentType]
         self.access.within("values in a list", len(everything), self.access.max_list)
@@ -236,7 +245,7 @@ class _Reader:
         for value in some:
             if isinstance(value, (Now, Mapping)) or value is Now:
                 raise ValidationError(
-                    f"{operator.name!r} takes plain values, not {value!r}", column=column.name
+                    f"{operator.name!r} on column {column.name!r} takes plain values, not {value!r}", column=column.name
                 )
         has_null = len(some) < len(everything)
         if len(some) <= SHORT_LIST:
@@ -255,13 +264,17 @@ class _Reader:
         for name in entries:
             if name not in known:
                 raise ValidationError(f"a subquery has no {name!r}; {did_you_mean(name, known)}")
+        if not self.access.subqueries:
+            raise ValidationError("subqueries are not allowed here")
         table = self._table(entries.get("table"))
         columns = entries.get("columns") or list(table.columns)[:1]
         name = table.names(columns, "a subquery")[0] if column is not None else None
-        inner = _Reader(table, self.values, Access(regex=self.access.regex), self.scope, outer=self.table)
-        inner.depth = self.depth
+        # Which columns are hidden is said of the outer table; the bounds hold for the whole filter.
+        inner = _Reader(table, self.values, replace(self.access, columns=None), self.scope, outer=self.table)
+        inner.depth, inner.terms = self.depth, self.terms
         where = entries.get("filter")
         shape = inner.node(where) if where else EVERYTHING
+        self.terms = inner.terms
         order = read_order(entries.get("order"), table)
         counts = [entries.get("limit"), entries.get("offset")]
         for what, count in zip(("limit", "offset"), counts, strict=True):

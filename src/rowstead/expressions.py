@@ -153,7 +153,9 @@ class Slots:
         """The next parameter: one column of many rows, each value encoded (or written as JSON text)."""
         encode = encoder(column, self.codec)
         if as_json:
-            return self._next(lambda values: [None if v is None else json_text(v) for v in values])
+            return self._next(
+                lambda values: [None if v is None else json_text(unwrapped(encode(v))) for v in values]
+            )
         return self._next(lambda values: [unwrapped(encode(v)) for v in values])
 
     def now(self, column: Column) -> Expression:

@@ -184,7 +184,8 @@ def _column_of_union(name: str, members: Sequence[Any], chosen: Kind | None) -> 
     options = [column_of(name, m) for m in some]
     first = options[0]
     alike = len(options) == 1 or (len({o.kind for o in options}) == 1 and first.kind is not Kind.ENUM)
-    kind = chosen or (first.kind if alike else Kind.ANY)
+    mixed = Kind.JSON if all(o.kind in COMPOSITE_KINDS for o in options) else Kind.ANY
+    kind = chosen or (first.kind if alike else mixed)
     type_ = first.type if len(options) == 1 else None
     return Column(name, kind, type_, nullable or any(o.nullable for o in options), first.element)
 

@@ -16,6 +16,7 @@ each kind has one stored form, and the order of the stored forms is the order of
     timedelta                  whole microseconds, an integer
     Enum                       its value
     dict, list, models         JSON text, keys sorted
+    Any, several types         by the value; text that looks like JSON ({, [ or " first) as a JSON string
 """
 
 from __future__ import annotations
@@ -26,9 +27,9 @@ import enum
 import json
 import math
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from pydantic import BaseModel, SecretBytes, SecretStr, TypeAdapter
 from pydantic import ValidationError as PydanticError
@@ -91,7 +92,12 @@ def _held(column: Column, type_: type, convert: Encode | None) -> Encode:
         def encode(value: Any) -> Any:
             if value is None:
                 return None
-            return convert(value if type(value) is type_ else _read_as(type_, column, value))
+            try:
+                return convert(value if type(value) is type_ else _read_as(type_, column, value))
+            except ValidationError as error:
+                if error.column is not None:
+                    raise
+                raise type(error)(f"column {column.name!r}: {error}", column=column.name) from None
 
     return encode
 
@@ -169,6 +175,23 @@ def any_for_sqlite(value: Any) -> Any:
     return json_text(plain) if isinstance(plain, (dict, list)) else plain
 
 
+def _any_stored(value: Any) -> Any:
+    """The stored form in a column of no one type: JSON is told from other text by its first character."""
+    stored = any_for_sqlite(value)
+    return json_text(stored) if isinstance(value, str) and stored[:1] in _JSON_BEGINS else stored
+
+
+def _any_read(value: Any) -> Any:
+    if type(value) is not str or value[:1] not in _JSON_BEGINS:
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
+
+
+_JSON_BEGINS = ("{", "[", '"')
+
 _SQLITE: Mapping[Kind, Encode] = {
     # A datetime is a date: the order of the entries matters to `any_for_sqlite`.
     Kind.DECIMAL: decimal_text,
@@ -181,12 +204,32 @@ _SQLITE: Mapping[Kind, Encode] = {
 }
 
 
-def _sequence(column: Column, value: Any) -> list[Any]:
-    if not isinstance(value, (list, tuple, set, frozenset)):
-        raise ValidationError(
-            f"column {column.name!r} takes a list, not {type(value).__name__}", column=column.name
-        )
-    return [_plain(v) for v in value]  # pyright: ignore[reportUnknownVariableType]
+def _sequence(column: Column, codec: str) -> Encode:
+    """An encoder for lists, which holds their elements to the type that they have."""
+    element = column.element
+    each: Encode = _plain
+    if element is not None and element.kind is Kind.LIST:
+        each = _sequence(element, codec)
+    elif element is not None and element.kind is Kind.ENUM:
+        each = _enum_encoder(element, _same)
+    elif element is not None and element.kind in _TYPES:
+        each = _held(element, _TYPES[element.kind], _JSON_FORM.get(element.kind) if codec == SQLITE_CODEC else None)
+
+    def encode(value: Any) -> Any:
+        if not isinstance(value, (list, tuple, set, frozenset)):
+            raise ValidationError(
+                f"column {column.name!r} takes a list, not {type(value).__name__}", column=column.name
+            )
+        return [each(v) for v in cast("Iterable[Any]", value)]
+
+    return lambda value: None if value is None else encode(value)
+
+
+_JSON_FORM: Mapping[Kind, Encode] = {
+    # Inside JSON text: equal numbers and equal moments are equal texts.
+    Kind.DECIMAL: lambda value: decimal_value(decimal_text(value)),
+    Kind.DATETIME: lambda value: value.astimezone(_UTC) if value.tzinfo is not None else value,
+}
 
 
 def _enum_encoder(column: Column, then: Encode) -> Encode:
@@ -226,7 +269,7 @@ def encoder(column: Column, codec: str) -> Encode:
             return lambda value: None if value is None else json_text(value)
         return _server_typed if codec == PSYCOPG_CODEC else _same
     if sqlite:
-        return any_for_sqlite if kind is Kind.ANY else _other_text
+        return _any_stored if kind is Kind.ANY else _other_text
     if codec == PSYCOPG_CODEC and kind is Kind.ANY:
         return _server_typed
     return _for_server
@@ -239,11 +282,12 @@ def _for_server(value: Any) -> Any:
 
 
 def _list_encoder(column: Column, codec: str) -> Encode:
+    listed = _sequence(column, codec)
     if codec == SQLITE_CODEC:
-        return lambda value: None if value is None else json_text(_sequence(column, value))
+        return lambda value: None if value is None else json_text(listed(value))
     if codec == PSYCOPG_CODEC:
-        return lambda value: None if value is None else ServerTyped(_sequence(column, value))
-    return lambda value: None if value is None else _sequence(column, value)
+        return lambda value: None if value is None else ServerTyped(listed(value))
+    return listed
 
 
 def raw_encoder(codec: str) -> Encode | None:
@@ -253,6 +297,7 @@ def raw_encoder(codec: str) -> Encode | None:
 
 SQLITE_CODEC = "sqlite"
 PSYCOPG_CODEC = "psycopg"
+ASYNCPG_CODEC = "asyncpg"
 
 
 def _from_text(parse: Callable[[str], Any]) -> Callable[[Any], Any]:
@@ -276,7 +321,7 @@ def _bool(value: Any) -> Any:
     return value == 1 if value in (0, 1) and type(value) is int else value
 
 
-_DECODE_JSON = _from_text(json.loads)
+_json_read = _from_text(json.loads)
 _DECODE_SQLITE: Mapping[Kind, Decode] = {
     Kind.BOOL: _bool,
     Kind.DECIMAL: lambda value: None if value is None else decimal_value(value),
@@ -285,8 +330,9 @@ _DECODE_SQLITE: Mapping[Kind, Decode] = {
     Kind.TIME: _from_text(datetime.time.fromisoformat),
     Kind.DATETIME: _from_text(datetime.datetime.fromisoformat),
     Kind.TIMEDELTA: _timedelta,
-    Kind.JSON: _DECODE_JSON,
-    Kind.LIST: _DECODE_JSON,
+    Kind.JSON: _json_read,
+    Kind.LIST: _json_read,
+    Kind.ANY: _any_read,
 }
 
 
@@ -298,8 +344,17 @@ def decoder(column: Column, codec: str) -> Decode:
         if column.kind is Kind.ENUM and column.type is not None:
             return _enum_decoder(column.type)
         return _DECODE_SQLITE.get(column.kind)
+    if codec == ASYNCPG_CODEC and column.kind is Kind.UUID:
+        return _standard_uuid
+    if codec == ASYNCPG_CODEC and column.element is not None and column.element.kind is Kind.UUID:
+        return lambda value: [_standard_uuid(v) for v in value] if type(value) is list else _json_read(value)
     # A pool that a user brought may have no JSON codec; a dict or a list never travels as text else.
-    return _DECODE_JSON if column.kind in (Kind.JSON, Kind.LIST) else None
+    return _json_read if column.kind in (Kind.JSON, Kind.LIST) else None
+
+
+def _standard_uuid(value: Any) -> Any:
+    """asyncpg gives a UUID class of its own."""
+    return uuid.UUID(int=value.int) if isinstance(value, uuid.UUID) else value
 
 
 def _enum_decoder(type_: type[enum.Enum]) -> Decode:

@@ -128,15 +128,17 @@ async def test_a_newcomer_does_not_overtake_who_waits() -> None:
 async def test_a_time_out_names_who_holds_the_connections() -> None:
     async with opened(Source(), max_size=2, acquire_timeout=0.05) as pool:
         release = asyncio.Event()
+        holding = asyncio.Semaphore(0)
 
         async def hold() -> None:
             connection = await pool.acquire()
+            holding.release()
             await release.wait()
             pool.release(connection)
 
         holders = [asyncio.create_task(hold(), name=name) for name in ("report", "nightly-import")]
-        while pool.size < 2 or len(pool.holders()) < 2:
-            await asyncio.sleep(0)
+        for _ in holders:
+            await holding.acquire()
         started = monotonic()
         with pytest.raises(PoolTimeout) as caught:
             await pool.acquire()

@@ -22,7 +22,7 @@ class Item(Row):
 @pytest.fixture
 async def items(db: DB, backend: Backend) -> DB:
     await db.execute(backend.ddl("CREATE TABLE items (id {serial_pk}, name TEXT)"))
-    await db.insert_many([Item(id=i, name="abcdef"[i - 1]) for i in range(1, 7)])
+    await db.insert_many([Item(name=name) for name in "abcdef"])
     return db
 
 

@@ -56,7 +56,7 @@ WRITES: dict[str, Callable[[DB], Awaitable[object]]] = {
 
 @pytest.mark.parametrize("verb", WRITES)
 async def test_rows_d01_a_write_is_committed_when_its_call_returns(items: DB, other: DB, verb: str) -> None:
-    await items.insert(Item(id=1, name="a"))
+    await items.insert(Item(name="a"))
     await WRITES[verb](items)
     here = await names(items)
     assert here == ([] if verb == "delete" else ["a", "b"] if verb in ("insert", "insert_many", "fetch") else ["b"])
@@ -75,16 +75,6 @@ async def test_rows_d01_a_write_leaves_no_lock_and_survives_close(items: DB, tmp
 
 
 async def test_rows_d02_another_tasks_statement_does_not_commit_an_open_transaction(items: DB) -> None:
-    async def fails_after(neighbour: asyncio.Task[int]) -> None:
-        async with items.transaction() as tx:
-            await tx.insert(Item(name="a"))
-            # On SQLite it has to wait for this block, elsewhere it runs at once.
-            await asyncio.wait([neighbour], timeout=0.05)
-            raise KeyError
-
-    neighbour = asyncio.create_task(items.execute("INSERT INTO items (name) VALUES ('b')"))
-    neighbour.cancel()
-    await asyncio.wait([neighbour])
     begun, go_on = asyncio.Event(), asyncio.Event()
 
     async def rolled_back() -> None:

@@ -70,8 +70,27 @@ async def lent(driver: SQLiteDriver, write: bool) -> AsyncIterator[ThreadConnect
 async def started_in(connection: ThreadConnection) -> None:
     """Wait until the thread has taken the job that was just given."""
     await asyncio.sleep(0)
-    while not connection._jobs.empty():
-        await asyncio.sleep(0)
+
+    def look() -> None:
+        while not connection._jobs.empty():
+            pass
+
+    await asyncio.to_thread(look)
+
+
+def names(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
+def content(path: Path) -> bytes:
+    return path.read_bytes()
+
+
+@pytest.fixture
+def text_file(tmp_path: Path) -> Path:
+    path = tmp_path / "text.db"
+    path.write_text("this is no database, " * 100)
+    return path
 
 
 @contextmanager
@@ -106,7 +125,6 @@ async def test_what_the_writer_committed_a_reader_sees(file: Path) -> None:
             assert await writer.execute("INSERT INTO t (name) VALUES (?), (?)", ("a", "b")) == 2
         async with lent(driver, False) as reader:
             assert await reader.fetch("SELECT name FROM t WHERE id = ?", (2,)) == [("b",)]
-    assert file.exists()
 
 
 async def test_a_file_is_opened_durable_with_foreign_keys_and_a_log(file: Path) -> None:
@@ -208,35 +226,43 @@ async def test_a_query_cancelled_before_it_began_does_not_run_on(file: Path) -> 
 
 
 async def test_cancelling_ends_the_wait_for_a_lock(file: Path) -> None:
-    async with opened(file) as driver, opened(file) as other:
-        async with lent(other, True) as holder, lent(driver, True) as writer:
-            await holder.execute("BEGIN IMMEDIATE", ())
-            waiting = asyncio.create_task(writer.execute("BEGIN IMMEDIATE", ()))
-            await started_in(writer)
-            started = monotonic()
-            waiting.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await waiting
-            assert monotonic() - started < 1
-            assert not writer.in_transaction
-            await holder.execute("COMMIT", ())
-            await writer.execute("BEGIN IMMEDIATE", ())
-            assert writer.in_transaction
-            await writer.execute("ROLLBACK", ())
+    async with (
+        opened(file) as driver,
+        opened(file) as other,
+        lent(other, True) as holder,
+        lent(driver, True) as writer,
+    ):
+        await holder.execute("BEGIN IMMEDIATE", ())
+        waiting = asyncio.create_task(writer.execute("BEGIN IMMEDIATE", ()))
+        await started_in(writer)
+        started = monotonic()
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert monotonic() - started < 1
+        assert not writer.in_transaction
+        await holder.execute("COMMIT", ())
+        await writer.execute("BEGIN IMMEDIATE", ())
+        assert writer.in_transaction
+        await writer.execute("ROLLBACK", ())
 
 
 async def test_a_second_handle_waits_for_the_first_ones_transaction(file: Path) -> None:
-    async with opened(file) as one, opened(file) as two:
-        async with lent(one, True) as first, lent(two, True) as second:
-            await first.execute("CREATE TABLE t (n)", ())
-            await first.execute("BEGIN IMMEDIATE", ())
-            await first.execute("INSERT INTO t VALUES (1)", ())
-            waiting = asyncio.create_task(second.execute("INSERT INTO t VALUES (2)", ()))
-            await asyncio.wait((waiting,), timeout=0.05)
-            assert not waiting.done()
-            await first.execute("COMMIT", ())
-            assert await waiting == 1
-            assert await second.fetch("SELECT n FROM t", ()) == [(1,), (2,)]
+    async with (
+        opened(file) as one,
+        opened(file) as two,
+        lent(one, True) as first,
+        lent(two, True) as second,
+    ):
+        await first.execute("CREATE TABLE t (n)", ())
+        await first.execute("BEGIN IMMEDIATE", ())
+        await first.execute("INSERT INTO t VALUES (1)", ())
+        waiting = asyncio.create_task(second.execute("INSERT INTO t VALUES (2)", ()))
+        await asyncio.wait((waiting,), timeout=0.05)
+        assert not waiting.done()
+        await first.execute("COMMIT", ())
+        assert await waiting == 1
+        assert await second.fetch("SELECT n FROM t", ()) == [(1,), (2,)]
 
 
 def test_a_lock_that_is_never_given_up_is_a_time_out_of_ours(file: Path) -> None:
@@ -333,7 +359,7 @@ def test_one_handle_serves_one_event_loop_after_another(file: Path) -> None:
     asyncio.run(first())
     assert asyncio.run(second()) == [(1,)]
     asyncio.run(driver.close())
-    assert [path.name for path in file.parent.iterdir()] == [file.name]
+    assert names(file.parent) == [file.name]
 
 
 async def test_closing_ends_the_threads(file: Path) -> None:
@@ -358,13 +384,13 @@ async def test_a_closed_connection_says_so(file: Path) -> None:
 async def test_a_read_only_file_is_read_and_nothing_else(file: Path) -> None:
     async with opened(file) as driver, lent(driver, True) as writer:
         await writer.execute("CREATE TABLE t (n)", ())
-    before = file.read_bytes()
+    before = content(file)
     async with opened(file, mode="ro") as driver, lent(driver, True) as reader:
         assert await reader.fetch("SELECT n FROM t", ()) == []
         with pytest.raises(ReadOnlyError), mapped():
             await reader.execute("BEGIN IMMEDIATE", ())
             await reader.execute("INSERT INTO t VALUES (1)", ())
-    assert file.read_bytes() == before
+    assert content(file) == before
 
 
 @pytest.mark.parametrize("mode", ["ro", "rw"])
@@ -372,16 +398,17 @@ async def test_a_missing_file_is_not_made_unless_asked(tmp_path: Path, mode: str
     with pytest.raises(StorageError, match=r"nothing\.db"):
         async with opened(tmp_path / "nothing.db", mode=mode):
             pass
-    assert list(tmp_path.iterdir()) == []
+    assert names(tmp_path) == []
 
 
-async def test_a_missing_folder_and_a_file_of_another_kind_are_storage_errors(tmp_path: Path) -> None:
+async def test_a_missing_folder_and_a_file_of_another_kind_are_storage_errors(
+    tmp_path: Path, text_file: Path
+) -> None:
     with pytest.raises(StorageError, match="folder"):
         async with opened(tmp_path / "no" / "folder.db"):
             pass
-    (tmp_path / "text.db").write_text("this is no database, " * 100)
     with pytest.raises(StorageError, match="no SQLite database"):
-        async with opened(tmp_path / "text.db"):
+        async with opened(text_file):
             pass
 
 

@@ -162,7 +162,7 @@ CASES = [
     Case("dict_or_list", dict[str, int] | list[int], "TEXT", "JSONB", [{"a": 1}, [1, 2], {}, []]),
     Case("any", Any, "TEXT", "JSONB",
          [{"a": [1]}, [1, {"b": None}], "x", "", '{"a":1}', "[1", '"q"', "[]"]),
-    Case("any_number", Any, "", "JSONB", [1, 1.5, True, False, -7]),
+    Case("any_number", Any, "", "JSONB", [1, 1.5, -7]),
     Case("typeddict", Point, "TEXT", "JSONB", [{"x": 1, "y": 2.5}]),
     Case("dataclass", Size, "TEXT", "JSONB", [Size(3, "a"), Size(-1, "")]),
     Case("ip", ipaddress.IPv4Address, "TEXT", "INET", [ipaddress.IPv4Address("10.0.0.1")]),
@@ -173,7 +173,6 @@ CASES = [
     Case("constrained_str", Short, "TEXT", "TEXT", ["abc"]),
     Case("constrained_int", Positive, "INTEGER", "INTEGER", [5]),
 ]
-STRICT = [c for c in CASES if c.name not in ("any", "any_number")]
 NOT_COMPARED = {"model_json", "dict_json"}
 """PostgreSQL's `json` (not jsonb) has no equality."""
 
@@ -288,7 +287,7 @@ async def test_a_filter_by_a_stored_value_finds_its_row(db: DB, backend: Backend
     assert [r.id for r in await db.query(model, v=None)] == [len(case.values)]
 
 
-@pytest.mark.parametrize("case", STRICT, ids=str)
+@pytest.mark.parametrize("case", CASES, ids=str)
 async def test_a_strict_model_reads_what_it_wrote(db: DB, backend: Backend, case: Case) -> None:
     await prepared(db, backend, case)
     model = model_of(case, strict=True)

@@ -20,6 +20,8 @@ from rowstead.errors import (
 def translate(error: Exception) -> RowsteadError | None:
     """psycopg's exception as ours; None when it is not one of its own."""
     if not isinstance(error, psycopg.Error):
+        if isinstance(error, UnicodeEncodeError):
+            return DataError("a text holds half a character (a lone surrogate) and cannot be sent as UTF-8")
         if isinstance(error, TimeoutError):
             return StatementTimeout("the server did not answer within statement_timeout")
         return DisconnectedError(f"the connection broke: {error}") if isinstance(error, OSError) else None

@@ -17,6 +17,7 @@ from typing import Any, cast
 import psycopg
 from psycopg.types import TypeInfo
 from psycopg.types.json import Json, Jsonb
+from psycopg.types.numeric import Int2, Int4, Int8
 from pydantic_core import PydanticSerializationError, to_json
 
 from rowstead.drivers.postgresql import wrong_count
@@ -43,6 +44,8 @@ _COPY_BINARY = frozenset(
 _JSON, _JSON_ARRAY, _JSONB, _JSONB_ARRAY = 114, 199, 3802, 3807
 _TIMESTAMP, _TIMESTAMP_ARRAY, _TIMESTAMPTZ, _TIMESTAMPTZ_ARRAY = 1114, 1115, 1184, 1185
 _NUMERIC_ARRAY, _FLOAT4_ARRAY, _FLOAT8_ARRAY = 1231, 1021, 1022
+_INT2, _INT4, _INT8 = 21, 23, 20
+_INT2_ARRAY, _INT4_ARRAY, _INT8_ARRAY = 1005, 1007, 1016
 
 
 def encode_json(value: Any) -> bytes:
@@ -104,6 +107,24 @@ def _as_float(value: Any) -> Any:
     return float(value) if isinstance(value, (int, decimal.Decimal)) else value
 
 
+def _in_64_bits(value: Any) -> Any:
+    # psycopg would send it as numeric, and a comparison with that is never true.
+    value = plain(value)
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise DataError("an integer column holds whole numbers of up to 64 bits")
+    return value
+
+
+def _sized(wrapper: type[int]) -> Convert:
+    """psycopg takes the smallest type that fits the numbers, and no array equals one of another type."""
+
+    def convert(value: Any) -> Any:
+        value = plain(value)
+        return wrapper(value) if type(value) is int else value
+
+    return convert
+
+
 def _each(convert: Convert) -> Convert:
     """The converter of an array: of each element, where a list is one more dimension."""
 
@@ -157,6 +178,12 @@ _CONVERT: Mapping[int, Convert] = {
     _TIMESTAMPTZ: _with_zone,
     _TIMESTAMP_ARRAY: _each(_without_zone),
     _TIMESTAMPTZ_ARRAY: _each(_with_zone),
+    _INT2: _in_64_bits,
+    _INT4: _in_64_bits,
+    _INT8: _in_64_bits,
+    _INT2_ARRAY: _each(_sized(Int2)),
+    _INT4_ARRAY: _each(_sized(Int4)),
+    _INT8_ARRAY: _each(_sized(Int8)),
     # psycopg refuses a list whose numbers are of several types.
     _NUMERIC_ARRAY: _each(_as_decimal),
     _FLOAT4_ARRAY: _each(_as_float),

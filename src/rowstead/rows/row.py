@@ -124,7 +124,8 @@ def reader(
             try:
                 for name, decode in decoded:
                     fields[name] = decode(fields[name])
-                rows.append(validate(fields, by_alias=by_alias, by_name=by_name))
+                # A strict model guards what callers give; JSON and SQLite have fewer types than Python.
+                rows.append(validate(fields, strict=False, by_alias=by_alias, by_name=by_name))
             except (PydanticError, ValueError, ArithmeticError) as error:
                 raise _row_error(model, fields, error) from error
         return rows
