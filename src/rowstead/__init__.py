@@ -11,7 +11,11 @@ db = await DB.from_url("sqlite:///app.db")
 user = await db.get(User, id=1)
 """
 
-from rowstead.access import STRANGER, Access
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from rowstead.errors import (
     CheckError,
     CommitOutcomeUnknown,
@@ -45,14 +49,17 @@ from rowstead.errors import (
     UsageError,
     ValidationError,
 )
-from rowstead.migrations import MigrationStatus
-from rowstead.paging import Page
-from rowstead.rows.calls import Query
-from rowstead.rows.db import DB
-from rowstead.rows.row import Row
-from rowstead.schema import Kind
-from rowstead.sentinels import Inc, Now
-from rowstead.session import Trace
+
+if TYPE_CHECKING:
+    from rowstead.access import STRANGER, Access
+    from rowstead.migrations import MigrationStatus
+    from rowstead.paging import Page
+    from rowstead.rows.calls import Query
+    from rowstead.rows.db import DB
+    from rowstead.rows.row import Row
+    from rowstead.schema import Kind
+    from rowstead.sentinels import Inc, Now
+    from rowstead.session import Trace
 
 __version__ = "0.1.0"
 
@@ -100,3 +107,30 @@ __all__ = [
     "UsageError",
     "ValidationError",
 ]
+
+# Loaded when first asked for, so that the command line answers `--help` without Pydantic and SQLAlchemy.
+_HOMES = {
+    "DB": "rowstead.rows.db",
+    "STRANGER": "rowstead.access",
+    "Access": "rowstead.access",
+    "Inc": "rowstead.sentinels",
+    "Kind": "rowstead.schema",
+    "MigrationStatus": "rowstead.migrations",
+    "Now": "rowstead.sentinels",
+    "Page": "rowstead.paging",
+    "Query": "rowstead.rows.calls",
+    "Row": "rowstead.rows.row",
+    "Trace": "rowstead.session",
+}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'rowstead' has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(home), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -54,6 +54,8 @@ class Dialect:
     """SQL for the running transaction's id, NULL when it wrote nothing; None: there is no such thing."""
     transaction_status: str | None
     """SQL that tells, given an id as `$1`, `committed`, `aborted` or `in progress`."""
+    row_number: str | None
+    """The column whose NULL asks for the next row, where `DEFAULT VALUES` takes no ON CONFLICT clause."""
     explain: str
     """What stands before a statement to see its plan."""
     column_types: str | None
@@ -153,6 +155,7 @@ POSTGRESQL = Dialect(
     levels=True,
     transaction_id="SELECT pg_current_xact_id_if_assigned()::text",
     transaction_status="SELECT pg_xact_status($1::text::xid8)",
+    row_number=None,
     explain="EXPLAIN",
     column_types=(
         "SELECT a.attname::text, format_type(a.atttypid, -1), t.typcategory::text,"
@@ -183,6 +186,7 @@ SQLITE = Dialect(
     levels=False,
     transaction_id=None,
     transaction_status=None,
+    row_number="rowid",
     explain="EXPLAIN QUERY PLAN",
     column_types=None,
     stateless_words=frozenset(

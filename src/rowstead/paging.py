@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from rowstead.compiled import Compiled, Compiler
-from rowstead.conditions import Shape
+from rowstead.conditions import VALUE, Shape
 from rowstead.criteria import may_be_null
 from rowstead.errors import ValidationError
 from rowstead.ordering import Order, with_key
@@ -116,13 +116,31 @@ class Walk:
             missing = size - len(rows)
             compiled, values = self.statement(position, missing)
             records: Sequence[Record] = yield compiled.call(values, list)
+            full = len(records) == missing
+            if full:
+                records = yield from self.with_twins(records)
             rows.extend(compiled.read_all(records))
-            if len(records) == missing:
+            if full:
                 return rows, self.behind(records[-1])
             place = self._parts.index(position.part) + 1
             if place == len(self._parts):
                 return rows, None
             position = Position(self._parts[place], None)
+
+    def with_twins(self, records: Sequence[Record]) -> Plan[Sequence[Record]]:
+        """The records of a page; where its last row has a NULL in its key, all rows that are alike.
+
+        Nothing tells such rows apart, so no page can begin between them: this one grows instead.
+        """
+        last = self.behind(records[-1]).values or ()
+        terms = list(zip(self.order, last, strict=True))
+        if not any(value is None and term.column in self.table.key for term, value in terms):
+            return records
+        alike = [("is_null", t.column, None) if v is None else ("eq", t.column, VALUE) for t, v in terms]
+        compiled = self.compiler.get(("select", self.table, self.columns, ("and", self.where, *alike)))
+        values = [*self.values, *(v for v in last if v is not None)]
+        twins: Sequence[Record] = yield compiled.call(values, list)
+        return [*(r for r in records if self.behind(r).values != last), *twins]
 
     def token(self, position: Position) -> str:
         """A position as text that can be handed out; it holds the order's values, in no secret form."""
@@ -163,6 +181,9 @@ def counted_page(walk: Walk, limit: int, offset: int, counted: bool) -> Plan[Pag
         total = records[0][-1] if records else (yield from count(walk))
     shown = records[:limit]
     more = offset + len(shown) < total if total is not None else len(records) > limit
+    if more:
+        shown = yield from walk.with_twins(shown)
+        more = total is None or offset + len(shown) < total
     following = walk.token(walk.behind(shown[-1])) if more and shown else None
     return Page(compiled.read_all(shown), total, offset, limit, following)
 

@@ -114,6 +114,9 @@ def _row_value(criteria: Criteria, order: Sequence[OrderTerm]) -> Expression:
 
 def _behind(criteria: Criteria, terms: Sequence[tuple[OrderTerm, bool]], keyset: Keyset) -> Expression:
     """`a >= x AND (a > x OR b …)`: the outer comparison lets the database use an index on `a`."""
+    if not terms:
+        # Rows that nothing tells apart came with this page, all of them.
+        return sa.false()
     (term, null), *rest = terms
     column = criteria.table.columns[term.column]
     sql = criteria.slots.ordered(column, criteria.column(term.column))
@@ -171,8 +174,13 @@ def insert(
     Values: the row's, in order, then the increments of an upsert.
     """
     values = {name: slots.given(table.columns[name], _first_value(form)) for name, form in given}
-    statement: Any = slots.dialect.insert(table_clause(table))
-    statement = statement.values(values) if values else statement.values()
+    if not values and target is not None and slots.dialect.row_number is not None:
+        name = slots.dialect.row_number
+        clause = sa.table(table.name, sa.column(name), schema=table.schema)
+        statement: Any = slots.dialect.insert(clause).values({name: sa.null()})
+    else:
+        statement = slots.dialect.insert(table_clause(table))
+        statement = statement.values(values) if values else statement.values()
     statement = _on_conflict(statement, slots, table, given, target)
     return statement.returning(*map(plain, returning)) if returning else statement
 

@@ -218,7 +218,7 @@ async def test_rows_d15_many_deletes_are_done_wholly_or_not_at_all(items: DB) ->
 
 async def test_rows_d22_the_outer_handle_inside_a_block_raises_where_it_would_wait_for_ever(backend: Backend) -> None:
     async with await DB.from_url(backend.url, max_size=1) as db:
-        await db.execute("CREATE TABLE items (id INTEGER PRIMARY KEY, name TEXT, n INTEGER)")
+        await db.execute("CREATE TABLE items (id INTEGER PRIMARY KEY, name TEXT, n INTEGER DEFAULT 0)")
         async with db.transaction() as tx:
             await tx.insert(Item(id=1, name="a"))
             with pytest.raises(UsageError, match="tx"):

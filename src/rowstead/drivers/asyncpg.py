@@ -70,7 +70,8 @@ def plain(value: Any) -> Any:
         items = cast("Sequence[Any]", value)
         if any(isinstance(v, enum.Enum) for v in items):
             return [plain(v) for v in items]
-    return cast(Any, value)
+        return items
+    return value
 
 
 class AsyncpgConnection:

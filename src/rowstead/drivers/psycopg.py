@@ -16,6 +16,7 @@ from psycopg import AsyncConnection, AsyncRawCursor, generators
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGresult
+from psycopg.rows import tuple_row
 from psycopg.sql import SQL, Identifier
 from psycopg.types import TypeInfo
 
@@ -76,7 +77,7 @@ class PsycopgConnection:
         self._limit = limit
         self._prepares = False
         # Its type allows only literal texts, which ours are not.
-        self._cursor: Any = AsyncRawCursor(raw)
+        self._cursor: Any = AsyncRawCursor(raw, row_factory=tuple_row)
         self._registered: set[int] = set()
 
     @property
@@ -209,7 +210,7 @@ class PsycopgConnection:
         records = await cursor.fetchall()
         if len(records) > LARGE_RESULT:
             # A cursor keeps its last result: let go of a large one.
-            self._cursor = AsyncRawCursor(self.raw)
+            self._cursor = AsyncRawCursor(self.raw, row_factory=tuple_row)
             self._registered.clear()
         return records
 

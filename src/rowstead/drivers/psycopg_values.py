@@ -62,8 +62,11 @@ def plain(value: Any) -> Any:
         return plain(value.value)
     if isinstance(value, enum.Enum):
         return value.value
-    if isinstance(value, (list, tuple)) and any(isinstance(v, (enum.Enum, ServerTyped, list)) for v in value):
-        return [plain(v) for v in value]
+    if isinstance(value, (list, tuple)):
+        items = cast("Sequence[Any]", value)
+        if any(isinstance(v, (enum.Enum, ServerTyped, list)) for v in items):
+            return [plain(v) for v in items]
+        return items
     return value
 
 
