@@ -38,12 +38,14 @@ check: $(VENV)/.ready-check
 	$(RUN) -m ruff format --check .
 	$(RUN) -m pyright --pythonpath $(RUN)
 	$(RUN) scripts/make_sync.py --check
+	$(RUN) scripts/make_docs.py --check
 	$(RUN) -m pytest -q $(STRUCTURE) $(DOCUMENTS)
 
 fix: $(VENV)/.ready-check
 	$(RUN) -m ruff check --fix .
 	$(RUN) -m ruff format .
 	$(RUN) scripts/make_sync.py
+	$(RUN) scripts/make_docs.py
 
 types: $(VENV)/.ready-check
 	$(RUN) -m pyright --pythonpath $(RUN)

@@ -6,23 +6,26 @@ there is a bulk path; otherwise one statement runs once per row, in one go. Writ
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from rowstead.compiled import Compiler
 from rowstead.conditions import VALUE, read
 from rowstead.errors import ValidationError
-from rowstead.expressions import table_clause, unwrapped
+from rowstead.expressions import column_encoder, table_clause
 from rowstead.plan import Atomic, Call, Copy, Many, ManyReturning, Plan, Record
 from rowstead.schema import Table
 from rowstead.sentinels import Inc
 from rowstead.statements import Target, require_key
-from rowstead.values import encoder, json_text
+from rowstead.values import json_text
 
 COPY_FROM = 50
 """Rows from which the bulk path is worth its extra round trips."""
 ARRAY_ROWS = 10_000
 """Rows in one statement of array parameters: bounds the memory that one takes."""
+COPY_ROWS = 1_000
+"""Rows that are encoded at a time, column by column, while they are copied."""
 KEYS_PER_DELETE = 500
 
 Given = tuple[tuple[str, Any], ...]
@@ -32,7 +35,7 @@ class Group(NamedTuple):
     """Rows that set the same columns in the same way: their values and their places in the input."""
 
     given: Given
-    rows: list[list[Any]]
+    rows: list[Sequence[Any]]
     places: list[int]
 
 
@@ -53,28 +56,22 @@ class ServerTable(NamedTuple):
 def insert_many(
     compiler: Compiler,
     table: Table,
-    rows: Sequence[tuple[Given, list[Any]]],
+    groups: Sequence[Group],
     target: Target | None,
     returning: bool,
 ) -> Plan[Any]:
-    """Insert rows, each given as (columns and forms, values); the count, or the stored rows in input order.
+    """Insert the rows of these groups; the count, or the stored rows in input order.
 
     Ignored rows are not in the result. The same key twice in one upsert: the last wins, and both
     places of the result show it; with an `Inc` both count.
     """
-    groups: dict[Given, Group] = {}
-    for place, (given, values) in enumerate(rows):
-        group = groups.setdefault(given, Group(given, [], []))
-        group.rows.append(values)
-        group.places.append(place)
-    found: list[Any] = [None] * len(rows)
+    found: list[Any] = [None] * sum(len(group.rows) for group in groups)
     if not groups:
         return [] if returning else 0
     if len(groups) == 1:
-        (group,) = groups.values()
-        total: int = yield from _insert_group(compiler, table, group, target, found if returning else None)
+        total: int = yield from _insert_group(compiler, table, groups[0], target, found if returning else None)
     else:
-        total = yield Atomic(_insert_groups(compiler, table, list(groups.values()), target, found, returning))
+        total = yield Atomic(_insert_groups(compiler, table, groups, target, found, returning))
     return [row for row in found if row is not None] if returning else total
 
 
@@ -97,7 +94,7 @@ def _insert_group(
 ) -> Plan[int]:
     """Insert one group; puts the stored rows into `found` where it is a list."""
     increments = any(form is Inc for _, form in group.given)
-    rows: list[list[Any]] = group.rows
+    rows: list[Sequence[Any]] = group.rows
     stands_for: Sequence[int] = range(len(rows))
     if target is not None and target.action == "upsert" and not increments:
         rows, stands_for = _last_of_each(table, group, target)
@@ -116,12 +113,16 @@ def _insert_group(
     return _place(group, stands_for, records, found)
 
 
-def _last_of_each(table: Table, group: Group, target: Target) -> tuple[list[list[Any]], list[int]]:
+def _last_of_each(
+    table: Table, group: Group, target: Target
+) -> tuple[list[Sequence[Any]], Sequence[int]]:
     """The last row of each key of an upsert, and for every row of the group which of them is its own."""
     names = [name for name, _ in group.given]
     key = [names.index(name) for name in target.key or require_key(table)]
+    if _all_differ(group.rows, key):
+        return group.rows, range(len(group.rows))
     number: dict[Hashable, int] = {}
-    rows: list[list[Any]] = []
+    rows: list[Sequence[Any]] = []
     stands_for: list[int] = []
     for values in group.rows:
         place = number.setdefault(tuple(_hashable(values[k]) for k in key), len(rows))
@@ -131,6 +132,14 @@ def _last_of_each(table: Table, group: Group, target: Target) -> tuple[list[list
             rows[place] = values
         stands_for.append(place)
     return rows, stands_for
+
+
+def _all_differ(rows: Sequence[Sequence[Any]], key: Sequence[int]) -> bool:
+    """Whether no two rows have the same key, as is usual; False where that cannot be seen at once."""
+    try:
+        return len(set(map(itemgetter(*key), rows))) == len(rows)
+    except TypeError:
+        return False
 
 
 def _hashable(value: Any) -> Hashable:
@@ -153,7 +162,7 @@ def _by_arrays(
     compiler: Compiler,
     table: Table,
     given: Given,
-    rows: list[list[Any]],
+    rows: list[Sequence[Any]],
     target: Target | None,
     returning: bool,
     server: ServerTable,
@@ -182,26 +191,29 @@ def _each(calls: Sequence[Call[Any]]) -> Plan[list[Any]]:
     return results
 
 
-def _copy(compiler: Compiler, table: Table, given: Given, rows: list[list[Any]]) -> Copy:
+def _copy(compiler: Compiler, table: Table, given: Given, rows: list[Sequence[Any]]) -> Copy:
     names = [name for name, _ in given]
-    encoders = [encoder(table.columns[name], compiler.codec) for name in names]
-    encoded = (
-        [unwrapped(encode(value)) for encode, value in zip(encoders, row, strict=True)] for row in rows
-    )
-    return Copy(table.schema, table.name, names, encoded)
+    encoders = [column_encoder(table.columns[name], compiler.codec) for name in names]
+
+    def encoded() -> Iterator[Sequence[Any]]:
+        for start in range(0, len(rows), COPY_ROWS):
+            columns = zip(*rows[start : start + COPY_ROWS], strict=True)
+            yield from zip(*(encode(c) for encode, c in zip(encoders, columns, strict=True)), strict=True)
+
+    return Copy(table.schema, table.name, names, encoded())
 
 
 def _one_by_one(
     compiler: Compiler,
     table: Table,
     given: Given,
-    rows: list[list[Any]],
+    rows: list[Sequence[Any]],
     target: Target | None,
     returning: bool,
 ) -> Plan[Any]:
     columns = table.all if returning else ()
     compiled = compiler.get(("insert", table, given, target, columns))
-    params = [compiled.bind(values) for values in rows]
+    params = compiled.bind_many(rows)
     if not returning:
         return (yield Many(compiled.text, params, table.name))
     records: list[Record | None] = yield ManyReturning(compiled.text, params, table.name)

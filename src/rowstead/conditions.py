@@ -198,7 +198,7 @@ class _Reader:
                 return (operator.on_none, column.name, None)
             return (operator.name, column.name, self._one(operator, column, operand))
         if operator.takes == "none":
-            if operand not in (True, False, None):
+            if operand is not None and not isinstance(operand, bool):
                 raise ValidationError(
                     f"{operator.name!r} on column {column.name!r} takes true or false, not {operand!r}",
                     column=column.name,
@@ -211,7 +211,10 @@ class _Reader:
             return (operator.name, column.name, self._subquery(operand, column))
         pair: list[Any] = list(operand) if isinstance(operand, (list, tuple)) else []  # pyright: ignore[reportUnknownArgumentType]
         if len(pair) != 2:
-            raise ValidationError(f"{operator.name!r} on column {column.name!r} takes [low, high], not {operand!r}", column=column.name)
+            raise ValidationError(
+                f"{operator.name!r} on column {column.name!r} takes [low, high], not {operand!r}",
+                column=column.name,
+            )
         low, high = pair
         first = self._one(operator, column, low)
         return (operator.name, column.name, (first, self._one(operator, column, high)))
@@ -237,7 +240,8 @@ class _Reader:
     def _list(self, operator: Operator, column: Column, operand: Any) -> Listed:
         if not isinstance(operand, _COLLECTIONS):
             raise ValidationError(
-                f"{operator.name!r} on column {column.name!r} takes a list, not {type(operand).__name__}", column=column.name
+                f"{operator.name!r} on column {column.name!r} takes a list, not {type(operand).__name__}",
+                column=column.name,
             )
         everything: list[Any] = list(operand)  # pyright: ignore[reportUnknownArgumentType]
         self.access.within("values in a list", len(everything), self.access.max_list)
@@ -245,7 +249,8 @@ class _Reader:
         for value in some:
             if isinstance(value, (Now, Mapping)) or value is Now:
                 raise ValidationError(
-                    f"{operator.name!r} on column {column.name!r} takes plain values, not {value!r}", column=column.name
+                    f"{operator.name!r} on column {column.name!r} takes plain values, not {value!r}",
+                    column=column.name,
                 )
         has_null = len(some) < len(everything)
         if len(some) <= SHORT_LIST:

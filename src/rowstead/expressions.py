@@ -6,7 +6,7 @@ statement is text plus one encoder per parameter.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -19,7 +19,7 @@ from rowstead.dialects import Dialect
 from rowstead.plan import ServerTyped
 from rowstead.schema import Column, Kind, Table, is_zoned
 from rowstead.sentinels import Now
-from rowstead.values import SQLITE_CODEC, Encode, encoder, json_text
+from rowstead.values import SQLITE_CODEC, Encode, encoder, json_text, unchanged
 
 Expression = ColumnElement[Any]
 
@@ -99,6 +99,22 @@ def unwrapped(value: Any) -> Any:
     return value.value if type(value) is ServerTyped else value
 
 
+def column_encoder(column: Column, codec: str) -> Callable[[Sequence[Any]], list[Any]]:
+    """What encodes many values of one column for a statement that decides their form by itself.
+
+    Values that would travel as they are anyway are seen by their types alone, all at once.
+    """
+    encode = encoder(column, codec)
+    as_they_are = unchanged(column, codec)
+
+    def encode_column(values: Sequence[Any]) -> list[Any]:
+        if as_they_are.issuperset(map(type, values)):
+            return list(values)
+        return [unwrapped(encode(value)) for value in values]
+
+    return encode_column
+
+
 def table_clause(table: Table) -> TableClause:
     """The table as SQLAlchemy knows it; one object per table, so that subqueries correlate."""
     clause = table.facts.get("clause")
@@ -151,12 +167,12 @@ class Slots:
 
     def list_of(self, column: Column, as_json: bool) -> Expression:
         """The next parameter: one column of many rows, each value encoded (or written as JSON text)."""
+        if not as_json:
+            return self._next(column_encoder(column, self.codec))
         encode = encoder(column, self.codec)
-        if as_json:
-            return self._next(
-                lambda values: [None if v is None else json_text(unwrapped(encode(v))) for v in values]
-            )
-        return self._next(lambda values: [unwrapped(encode(v)) for v in values])
+        return self._next(
+            lambda values: [None if v is None else json_text(unwrapped(encode(v))) for v in values]
+        )
 
     def now(self, column: Column) -> Expression:
         """The current time in the form in which this column holds it."""

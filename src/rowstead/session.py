@@ -16,7 +16,14 @@ from rowstead import raw
 from rowstead.compiled import Compiler
 from rowstead.dialects import Dialect
 from rowstead.drivers.base import Connection, Driver, RawResult
-from rowstead.errors import DisconnectedError, OutcomeUnknown, RowsteadError, ValidationError
+from rowstead.errors import (
+    DisconnectedError,
+    ForeignKeyError,
+    OutcomeUnknown,
+    RestrictError,
+    RowsteadError,
+    ValidationError,
+)
 from rowstead.plan import Atomic, Call, Copy, Many, ManyReturning, Pinned, Plan, Sleep, Step, Within, arun
 from rowstead.values import raw_encoder
 from rowstead.waiting import sleep
@@ -154,7 +161,7 @@ class Session:
                 return await connection.execute(call.text, call.params)
             return await connection.fetch(call.text, call.params)
         except Exception as error:
-            self._fail(error, call.table)
+            self._fail(error, call.text, call.table)
 
     async def _send_traced(self, connection: Connection, call: Call[Any], tracer: Tracer) -> Any:
         started = perf_counter()
@@ -169,9 +176,9 @@ class Session:
                 result = await connection.fetch(call.text, call.params)
                 rows = len(result)
         except Exception as error:
-            translated = self._translated(error, call.table)
+            translated = self._translated(error, call.text, call.table)
             tracer.tell(call.text, call.params, started, -1, translated)
-            self._fail(error, call.table, translated)
+            self._fail(error, call.text, call.table, translated)
         tracer.tell(call.text, call.params, started, rows, None)
         return result
 
@@ -190,23 +197,28 @@ class Session:
             else:
                 result = count = await connection.copy_in(step.schema, step.table, step.columns, step.rows)
         except Exception as cause:
-            error = self._translated(cause, step.table)
-            self._fail(cause, step.table, error)
+            error = self._translated(cause, text, step.table)
+            self._fail(cause, text, step.table, error)
         finally:
             if self.tracer is not None:
                 self.tracer.tell(text, (), started, count, error)
         return result
 
-    def _translated(self, error: Exception, table: str | None) -> RowsteadError | None:
+    def _translated(self, error: Exception, text: str, table: str | None) -> RowsteadError | None:
         """What a driver raised, as ours; None where it is none of the driver's errors."""
         translated = error if isinstance(error, RowsteadError) else self.driver.translate(error)
+        if type(translated) is ForeignKeyError and raw.first_word(text) == "delete":
+            # SQLite does not say which side of the key refused; of a DELETE it can only be the other rows.
+            translated = RestrictError(f"other rows still refer to this one ({error})")
         if translated is not None and translated.table is None:
             translated.table = table
         return translated
 
-    def _fail(self, error: Exception, table: str | None, translated: RowsteadError | None = None) -> NoReturn:
+    def _fail(
+        self, error: Exception, text: str, table: str | None, translated: RowsteadError | None = None
+    ) -> NoReturn:
         """Raise what a driver raised as ours, with the driver's own as its cause."""
-        translated = translated or self._translated(error, table)
+        translated = translated or self._translated(error, text, table)
         if translated is None or translated is error:
             raise error
         raise translated from error

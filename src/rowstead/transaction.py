@@ -175,8 +175,11 @@ class Savepoint(AbstractAsyncContextManager[Transaction]):
             if error is None and inner.failure is None:
                 await finish(self._send(f"RELEASE SAVEPOINT {self._name}"))
                 outer.wrote = outer.wrote or inner.wrote
-            else:
+            elif outer.connection.in_transaction:
                 await finish(self._undo())
+            else:
+                # SQLite undoes the whole transaction after some errors: disk full, an interrupted write.
+                outer.fail(error or inner.failure or DisconnectedError("the transaction is gone"))
         except BaseException as broken:
             outer.fail(broken)
             raise
@@ -243,8 +246,8 @@ class Block(AbstractAsyncContextManager[Transaction]):
             self._session.driver.take_back(connection, suspect)
 
     async def _roll_back(self, transaction: Transaction) -> None:
-        """Undo. A connection that is lost has undone it already."""
-        if transaction.connection.is_closed:
+        """Undo. A lost connection has undone it already, and so has SQLite after some errors."""
+        if transaction.connection.is_closed or not transaction.connection.in_transaction:
             return
         try:
             await self._say(transaction, "ROLLBACK")

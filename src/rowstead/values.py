@@ -213,7 +213,9 @@ def _sequence(column: Column, codec: str) -> Encode:
     elif element is not None and element.kind is Kind.ENUM:
         each = _enum_encoder(element, _same)
     elif element is not None and element.kind in _TYPES:
-        each = _held(element, _TYPES[element.kind], _JSON_FORM.get(element.kind) if codec == SQLITE_CODEC else None)
+        each = _held(
+            element, _TYPES[element.kind], _JSON_FORM.get(element.kind) if codec == SQLITE_CODEC else None
+        )
 
     def encode(value: Any) -> Any:
         if not isinstance(value, (list, tuple, set, frozenset)):
@@ -273,6 +275,13 @@ def encoder(column: Column, codec: str) -> Encode:
     if codec == PSYCOPG_CODEC and kind is Kind.ANY:
         return _server_typed
     return _for_server
+
+
+def unchanged(column: Column, codec: str) -> frozenset[type]:
+    """The types whose values the column's encoder gives back as they are; may be empty."""
+    kind = column.kind
+    converted = kind in _SQLITE if codec == SQLITE_CODEC else codec == PSYCOPG_CODEC and kind is Kind.DATETIME
+    return frozenset() if converted or kind not in _TYPES else frozenset({_TYPES[kind], type(None)})
 
 
 def _for_server(value: Any) -> Any:

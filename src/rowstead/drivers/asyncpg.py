@@ -6,6 +6,7 @@ in `asyncpg_borrowed`. Knows asyncpg's exceptions, and nothing of transactions.
 
 from __future__ import annotations
 
+import decimal
 import enum
 import json
 import math
@@ -57,6 +58,7 @@ _STALE = (
     asyncpg.InvalidSQLStatementNameError,
     asyncpg.DataError,
 )
+_INTEGERS = frozenset({"int2", "int4", "int8"})
 _BIND_ERROR = "invalid input for query argument"
 # Such a statement writes one row for each run; of any other only the server knows how many.
 _PLAIN_INSERT = re.compile(r"\s*INSERT\b(?!.*\b(?:CONFLICT|SELECT)\b)", re.IGNORECASE | re.DOTALL)
@@ -99,7 +101,7 @@ class AsyncpgConnection:
 
     async def execute(self, text: str, params: Sequence[Any]) -> int:
         self._note(text)
-        if not params and may_be_several(text):
+        if any(map(_is_fractional, params)) if params else may_be_several(text):
             return (await self.fetch_raw(text, params)).count
         params = [plain(value) for value in params]
         try:
@@ -206,7 +208,17 @@ class AsyncpgConnection:
         return await self._prepare_and_run(text, params)
 
 
+def _is_fractional(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return any(_is_fractional(v) for v in cast("Sequence[Any]", value))
+    return isinstance(value, (float, decimal.Decimal))
+
+
 async def _run(statement: Any, params: Sequence[Any]) -> RawResult:
+    for number, value in enumerate(params[: len(statement.get_parameters())]):
+        # asyncpg would cut off what stands behind the point.
+        if _is_fractional(value) and statement.get_parameters()[number].name.rstrip("[]") in _INTEGERS:
+            raise DataError(f"parameter ${number + 1} takes whole numbers, not {type(value).__name__}")
     records = await statement.fetch(*params)
     columns = [attribute.name for attribute in statement.get_attributes()]
     return RawResult(columns, records, affected(statement.get_statusmsg()))

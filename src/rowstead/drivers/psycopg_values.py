@@ -110,24 +110,6 @@ def _as_float(value: Any) -> Any:
     return float(value) if isinstance(value, (int, decimal.Decimal)) else value
 
 
-def _in_64_bits(value: Any) -> Any:
-    # psycopg would send it as numeric, and a comparison with that is never true.
-    value = plain(value)
-    if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        raise DataError("an integer column holds whole numbers of up to 64 bits")
-    return value
-
-
-def _sized(wrapper: type[int]) -> Convert:
-    """psycopg takes the smallest type that fits the numbers, and no array equals one of another type."""
-
-    def convert(value: Any) -> Any:
-        value = plain(value)
-        return wrapper(value) if type(value) is int else value
-
-    return convert
-
-
 def _each(convert: Convert) -> Convert:
     """The converter of an array: of each element, where a list is one more dimension."""
 
@@ -163,12 +145,31 @@ def _as_text(value: Any) -> Any:
     return value
 
 
-_as_integer = _refusing(str, float, decimal.Decimal)
+_not_fractional = _refusing(str, float, decimal.Decimal)
 _not_text = _refusing(str)
 
+
+def _as_integer(value: Any) -> Any:
+    if type(value) is not int:
+        value = _not_fractional(value)
+    # psycopg would send it as numeric, and a comparison with that is never true.
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise DataError("an integer column holds whole numbers of up to 64 bits")
+    return value
+
+
+def _sized(wrapper: type[int]) -> Convert:
+    """psycopg takes the smallest type that fits the numbers, and no array equals one of another type."""
+
+    def convert(value: Any) -> Any:
+        value = _as_integer(value)
+        return wrapper(value) if type(value) is int else value
+
+    return convert
+
+
 _CONVERT: Mapping[int, Convert] = {
-    **dict.fromkeys((20, 21, 23, 26), _as_integer),
-    **dict.fromkeys((1005, 1007, 1016, 1028), _each(_as_integer)),
+    **dict.fromkeys((_INT2, _INT4, _INT8), _as_integer),
     **dict.fromkeys((25, 1042, 1043), _as_text),
     **dict.fromkeys((1009, 1014, 1015), _each(_as_text)),
     # bool, bytea, float4, float8, date, time, timetz, interval
@@ -181,9 +182,6 @@ _CONVERT: Mapping[int, Convert] = {
     _TIMESTAMPTZ: _with_zone,
     _TIMESTAMP_ARRAY: _each(_without_zone),
     _TIMESTAMPTZ_ARRAY: _each(_with_zone),
-    _INT2: _in_64_bits,
-    _INT4: _in_64_bits,
-    _INT8: _in_64_bits,
     _INT2_ARRAY: _each(_sized(Int2)),
     _INT4_ARRAY: _each(_sized(Int4)),
     _INT8_ARRAY: _each(_sized(Int8)),

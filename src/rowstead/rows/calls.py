@@ -6,9 +6,11 @@ Both worlds run what is made here; `compose` shows it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, NamedTuple, TypeVar
 
 from rowstead import bulk
+from rowstead.bulk import Group
 from rowstead.compiled import Compiler
 from rowstead.conditions import EVERYTHING, VALUE, Shape, Where, read, read_count, term_count
 from rowstead.dialects import Dialect
@@ -229,27 +231,69 @@ def insert_many(
     conflict_target: str | Iterable[str] | None,
     returning: bool,
 ) -> Plan[Any]:
-    table, target, given = _insertable_rows(rows, on_conflict, conflict_target)
-    if table is None:
-        return _nothing([] if returning else 0)
-    return bulk.insert_many(compiler, table, given, target, returning)
-
-
-def _insertable_rows(
-    rows: Iterable[Row], on_conflict: str | None, conflict_target: str | Iterable[str] | None
-) -> tuple[Table | None, Target | None, list[tuple[tuple[tuple[str, Any], ...], list[Any]]]]:
     everything = list(rows)
     if not everything:
-        return None, None, []
+        return _nothing([] if returning else 0)
     model = type(everything[0])
-    for row in everything:
-        if type(row) is not model:
+    for kind in set(map(type, everything)):
+        if kind is not model:
             raise ValidationError(
-                f"insert_many takes rows of the same Row subclass: {model.__name__} and {type(row).__name__}"
+                f"insert_many takes rows of the same Row subclass: {model.__name__} and {kind.__name__}"
             )
     table = model.__rowstead__()
     target = target_of(table, on_conflict, conflict_target)
-    return table, target, [_insertable(row, table, target) for row in everything]
+    return bulk.insert_many(compiler, table, _groups(everything, table, target), target, returning)
+
+
+_NOT_PLAIN = frozenset({Inc, Now, type})
+"""Types of what is no value of a column (`type` is that of the bare word `Now`)."""
+
+
+def _groups(rows: Sequence[Row], table: Table, target: Target | None) -> list[Group]:
+    """The rows by what is set on them and how, with their values.
+
+    Rows come by the ten thousand: what is asked once per group or per column is not asked per row.
+    """
+    alike: dict[frozenset[str], list[int]] = {}
+    last: set[str] | None = None
+    places: list[int] = []
+    for place, row in enumerate(rows):
+        chosen = row.__pydantic_fields_set__
+        if chosen != last:
+            last = chosen
+            places = alike.setdefault(frozenset(chosen), [])
+        places.append(place)
+    groups: dict[tuple[tuple[str, Any], ...], Group] = {}
+    for chosen, places in alike.items():
+        names = [name for name in table.columns if name in chosen]
+        values = _picked(names, [rows[i].__dict__ for i in places])
+        if any(not _NOT_PLAIN.isdisjoint(map(type, column)) for column in zip(*values, strict=True)):
+            for place in places:
+                given, changes = _insertable(rows[place], table, target)
+                _join(groups, given, [changes], [place])
+            continue
+        if target is not None and target.action == "upsert":
+            _check_upsert(table, target, names)
+        _join(groups, tuple((name, VALUE) for name in names), values, places)
+    return list(groups.values())
+
+
+def _picked(names: Sequence[str], fields: Sequence[Mapping[str, Any]]) -> list[Sequence[Any]]:
+    """These fields' values, in order, of each row."""
+    if len(names) < 2:
+        return [tuple(f[name] for name in names) for f in fields]
+    return list(map(itemgetter(*names), fields))
+
+
+def _join(
+    groups: dict[tuple[tuple[str, Any], ...], Group],
+    given: tuple[tuple[str, Any], ...],
+    values: Sequence[Sequence[Any]],
+    places: Sequence[int],
+) -> None:
+    group = groups.setdefault(given, Group(given, [], []))
+    group.rows.extend(values)
+    group.places.extend(places)
 
 
 def _nothing(result: Any) -> Plan[Any]:

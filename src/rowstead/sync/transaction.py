@@ -176,8 +176,11 @@ class Savepoint(AbstractContextManager[Transaction]):
             if error is None and inner.failure is None:
                 finish(self._send(f"RELEASE SAVEPOINT {self._name}"))
                 outer.wrote = outer.wrote or inner.wrote
-            else:
+            elif outer.connection.in_transaction:
                 finish(self._undo())
+            else:
+                # SQLite undoes the whole transaction after some errors: disk full, an interrupted write.
+                outer.fail(error or inner.failure or DisconnectedError("the transaction is gone"))
         except BaseException as broken:
             outer.fail(broken)
             raise
@@ -244,8 +247,8 @@ class Block(AbstractContextManager[Transaction]):
             self._session.driver.take_back(connection, suspect)
 
     def _roll_back(self, transaction: Transaction) -> None:
-        """Undo. A connection that is lost has undone it already."""
-        if transaction.connection.is_closed:
+        """Undo. A lost connection has undone it already, and so has SQLite after some errors."""
+        if transaction.connection.is_closed or not transaction.connection.in_transaction:
             return
         try:
             self._say(transaction, "ROLLBACK")
