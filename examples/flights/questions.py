@@ -1,4 +1,4 @@
-"""What the demo asks and changes. Each function is one step: its docstring is the title, what it returns is shown.
+"""What the demo asks and changes. Each function is one step: its docstring is the title, its result is shown.
 
 None of them prints or measures: the statements and their times come from the `trace` of the `DB`.
 """
@@ -79,7 +79,7 @@ async def fog(db: DB) -> list[str]:
         2.0,
     )
     return [
-        f"{'fog' if a.foggy else 'clear':<6} {a.flights:>8,} flights, {a.mean_delay:.1f} minutes late on average"
+        f"{'fog' if a.foggy else 'clear':<6} {a.flights:>8,} flights, {a.mean_delay:.1f} minutes late in the mean"
         for a in answers
     ]
 
@@ -127,10 +127,15 @@ async def delays_by_month(db: DB) -> Bars:
     """Flights and mean departure delay by month."""
     months = await db.fetch_models(
         MonthlyDelay,
-        "SELECT month, count(*) AS flights, avg(dep_delay) AS mean_delay FROM flights GROUP BY month ORDER BY month",
+        "SELECT month, count(*) AS flights, avg(dep_delay) AS mean_delay FROM flights"
+        " WHERE dep_delay IS NOT NULL GROUP BY month ORDER BY month",
     )
     return [
-        (f"{datetime.date(2013, m.month, 1):%b}", m.mean_delay, f"{m.mean_delay:.1f} min, {m.flights:,} flights")
+        (
+            f"{datetime.date(2013, m.month, 1):%b}",
+            m.mean_delay,
+            f"{m.mean_delay:.1f} min, {m.flights:,} flights",
+        )
         for m in months
     ]
 

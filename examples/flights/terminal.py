@@ -72,7 +72,9 @@ class Terminal:
         room = self._width - widest - 30
         longest = max(value for _, value, _ in values) or 1
         for label, value, text in values:
-            self._print(f"    {label:>{widest}} {BAR * round(max(value, 0) / longest * room)} {text}", "green")
+            self._print(
+                f"    {label:>{widest}} {BAR * round(max(value, 0) / longest * room)} {text}", "green"
+            )
 
     @contextmanager
     def progress(self, what: str, total: int) -> Iterator[Callable[[int], None]]:

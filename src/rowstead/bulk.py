@@ -10,7 +10,7 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from rowstead.compiled import Compiler
+from rowstead.compiled import Compiler, columns_of
 from rowstead.conditions import VALUE, read
 from rowstead.errors import ValidationError
 from rowstead.expressions import column_encoder, table_clause
@@ -60,7 +60,7 @@ def insert_many(
     target: Target | None,
     returning: bool,
 ) -> Plan[Any]:
-    """Insert the rows of these groups; the count, or the stored rows in input order.
+    """Insert the rows of these groups, as if row by row; the count, or the stored rows in input order.
 
     Ignored rows are not in the result. The same key twice in one upsert: the last wins, and both
     places of the result show it; with an `Inc` both count.
@@ -68,11 +68,46 @@ def insert_many(
     found: list[Any] = [None] * sum(len(group.rows) for group in groups)
     if not groups:
         return [] if returning else 0
+    if len(groups) > 1 and target is not None and _may_meet(table, groups, target):
+        groups = _runs(groups)
     if len(groups) == 1:
         total: int = yield from _insert_group(compiler, table, groups[0], target, found if returning else None)
     else:
         total = yield Atomic(_insert_groups(compiler, table, groups, target, found, returning))
     return [row for row in found if row is not None] if returning else total
+
+
+def _may_meet(table: Table, groups: Sequence[Group], target: Target) -> bool:
+    """Whether rows of different groups may be the same row to the database: their order then counts."""
+    key = target.key or (table.key if target.action == "upsert" else None)
+    if key is None:
+        return True
+    seen: set[Hashable] = set()
+    for group in groups:
+        names = [name for name, _ in group.given]
+        if not set(key) <= set(names):
+            return True
+        places = [names.index(name) for name in key]
+        keys = {tuple(_hashable(values[place]) for place in places) for values in group.rows}
+        if not seen.isdisjoint(keys):
+            return True
+        seen |= keys
+    return False
+
+
+def _runs(groups: Sequence[Group]) -> list[Group]:
+    """The rows in input order, those in a row that are of one group still together."""
+    ordered: list[tuple[int, Sequence[Any], Given]] = []
+    for group in groups:
+        ordered.extend((place, row, group.given) for place, row in zip(group.places, group.rows, strict=True))
+    ordered.sort(key=itemgetter(0))
+    runs: list[Group] = []
+    for place, row, given in ordered:
+        if not runs or runs[-1].given is not given:
+            runs.append(Group(given, [], []))
+        runs[-1].rows.append(row)
+        runs[-1].places.append(place)
+    return runs
 
 
 def _insert_groups(
@@ -172,7 +207,7 @@ def _by_arrays(
     compiled = compiler.get(("insert_from_arrays", table, given, types, target, columns))
     chunks = [rows[i : i + ARRAY_ROWS] for i in range(0, len(rows), ARRAY_ROWS)]
     calls = [
-        compiled.call(list(zip(*chunk, strict=True)), compiled.read_all if returning else None)
+        compiled.call(columns_of(chunk), compiled.read_all if returning else None)
         for chunk in chunks
     ]
     results = [(yield calls[0])] if len(calls) == 1 else (yield Atomic(_each(calls)))
@@ -197,7 +232,7 @@ def _copy(compiler: Compiler, table: Table, given: Given, rows: list[Sequence[An
 
     def encoded() -> Iterator[Sequence[Any]]:
         for start in range(0, len(rows), COPY_ROWS):
-            columns = zip(*rows[start : start + COPY_ROWS], strict=True)
+            columns = columns_of(rows[start : start + COPY_ROWS])
             yield from zip(*(encode(c) for encode, c in zip(encoders, columns, strict=True)), strict=True)
 
     return Copy(table.schema, table.name, names, encoded())

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import Any
 
 from rowstead.dialects import Dialect
@@ -21,6 +22,11 @@ from rowstead.values import Encode, decoder
 MAX_TEXTS = 512
 MAX_PARAMS = 50
 MAX_LENGTH = 4_096
+
+
+def columns_of(rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
+    """Rows of one width, column by column. `zip(*rows)` would keep an iterator for each row."""
+    return [list(map(itemgetter(i), rows)) for i in range(len(rows[0]))]
 
 
 class Compiled:
@@ -63,7 +69,7 @@ class Compiled:
             return [self.bind(values) for values in rows]
         columns = [
             column if encode is None else list(map(encode, column))
-            for encode, column in zip(self._encoders, zip(*rows, strict=True), strict=True)
+            for encode, column in zip(self._encoders, columns_of(rows), strict=True)
         ]
         ordered = columns if self._order is None else [columns[i] for i in self._order]
         return list(zip(*ordered, strict=True))

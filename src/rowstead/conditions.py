@@ -115,7 +115,7 @@ def _read_flat(where: dict[str, Any], table: Table, values: list[Any], scope: Sc
 
 
 class _Reader:
-    """Reads one filter; `depth` counts nesting, `outer` is the table around a subquery."""
+    """Reads one filter; `depth` counts nesting, `outer` reads the statement around a subquery."""
 
     __slots__ = ("access", "depth", "outer", "scope", "table", "terms", "values")
 
@@ -125,7 +125,7 @@ class _Reader:
         values: list[Any],
         access: Access,
         scope: Scope | None,
-        outer: Table | None = None,
+        outer: _Reader | None = None,
     ) -> None:
         self.table = table
         self.values = values
@@ -228,7 +228,7 @@ class _Reader:
         if operand is Now or isinstance(operand, Now):
             return Now
         if self.outer is not None and isinstance(operand, str) and operand.startswith(_OUTER):
-            return Outer(self.outer.column(operand.removeprefix(_OUTER)).name)
+            return Outer(self.outer.access.column(self.outer.table, operand.removeprefix(_OUTER)).name)
         scalar = column.kind not in COMPOSITE_KINDS and column.kind is not Kind.ANY
         if scalar and column.type is not None and isinstance(operand, Mapping):
             raise ValidationError(
@@ -275,7 +275,7 @@ class _Reader:
         columns = entries.get("columns") or list(table.columns)[:1]
         name = table.names(columns, "a subquery")[0] if column is not None else None
         # Which columns are hidden is said of the outer table; the bounds hold for the whole filter.
-        inner = _Reader(table, self.values, replace(self.access, columns=None), self.scope, outer=self.table)
+        inner = _Reader(table, self.values, replace(self.access, columns=None), self.scope, outer=self)
         inner.depth, inner.terms = self.depth, self.terms
         where = entries.get("filter")
         shape = inner.node(where) if where else EVERYTHING

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from rowstead.access import FULL_ACCESS, Access
 from rowstead.errors import ValidationError
-from rowstead.schema import Table
+from rowstead.schema import COMPOSITE_KINDS, Table
 
 Sort: TypeAlias = "str | Mapping[str, str] | Iterable[str | Mapping[str, str]] | None"
 
@@ -41,7 +41,10 @@ def read_order(sort: Sort, table: Table, *, access: Access = FULL_ACCESS) -> Ord
     for item in items:
         terms.extend(_terms(item))
     for term in terms:
-        access.column(table, term.column)
+        if access.column(table, term.column).kind in COMPOSITE_KINDS:
+            raise ValidationError(
+                f"rows cannot be ordered by {term.column!r}: it holds lists or JSON", column=term.column
+            )
     if len({t.column for t in terms}) != len(terms):
         raise ValidationError(
             f"the order names a column twice: {[t.column for t in terms]}", table=table.name

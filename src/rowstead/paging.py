@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from rowstead.compiled import Compiled, Compiler
-from rowstead.conditions import VALUE, Shape
+from rowstead.conditions import VALUE, Shape, read_count
 from rowstead.criteria import may_be_null
 from rowstead.errors import ValidationError
 from rowstead.ordering import Order, with_key
 from rowstead.plan import Call, Plan, Record
-from rowstead.schema import Table
+from rowstead.schema import Kind, Table
 from rowstead.statements import Keyset, require_key
 from rowstead.values import decoder, jsonable
 
@@ -144,7 +144,9 @@ class Walk:
 
     def token(self, position: Position) -> str:
         """A position as text that can be handed out; it holds the order's values, in no secret form."""
-        content = [self._signature(), position.part, jsonable(position.values)]
+        # JSON has no bytes; all else Pydantic reads back from its JSON form.
+        values = [v.hex() if isinstance(v, bytes) else v for v in position.values or ()]
+        content = [self._signature(), position.part, jsonable(values)]
         text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
         return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
@@ -152,15 +154,29 @@ class Walk:
         """The position that a token stands for. Raises ValidationError for one of another order."""
         try:
             content = json.loads(base64.urlsafe_b64decode(token.encode() + b"=" * (-len(token) % 4)))
-            signature, part, values = content
+            signature, part, given = content
+            values: list[Any] = [*given]
         except (ValueError, TypeError, AttributeError) as error:
             raise ValidationError("this is not a page token; use the `next` of a page as it is") from error
-        fits = isinstance(values, list) and len(values) == len(self.order)  # pyright: ignore[reportUnknownArgumentType]
-        if signature != self._signature() or part not in self._parts or not fits:
+        if signature != self._signature() or part not in self._parts or len(values) != len(self.order):
             raise ValidationError(
                 "this page token belongs to another table or order; begin with the first page"
             )
-        return Position(part, tuple(values))  # pyright: ignore[reportUnknownArgumentType]
+        return Position(part, tuple(self._from_token(values, part)))
+
+    def _from_token(self, values: Sequence[Any], part: str | None) -> Iterator[Any]:
+        """The order's values as they were before they were JSON; ValidationError for what cannot be."""
+        for place, (term, value) in enumerate(zip(self.order, values, strict=True)):
+            column = self.table.columns[term.column]
+            fits = value is not None or may_be_null(self.table, column, self.compiler.dialect)
+            if place == 0 and part is not None:
+                fits = (value is None) == (part == "none")
+            try:
+                yield bytes.fromhex(value) if column.kind is Kind.BYTES and value is not None else value
+            except (ValueError, TypeError):
+                fits = False
+            if not fits:
+                raise ValidationError("this is not a page token; use the `next` of a page as it is")
 
     def _signature(self) -> str:
         terms = [
@@ -171,7 +187,7 @@ class Walk:
 
 def counted_page(walk: Walk, limit: int, offset: int, counted: bool) -> Plan[Page[Any]]:
     """A page by its number: rows and, if asked, the count of all, in one statement and one snapshot."""
-    size = limit if counted else limit + 1
+    size = limit if counted else read_count("limit", limit + 1)
     key = ("select", walk.table, walk.columns, walk.where, walk.order, True, offset > 0, None, counted)
     compiled = walk.compiler.get(key)
     values = [*walk.values, size, *([offset] if offset else [])]

@@ -323,6 +323,8 @@ def _zoned_datetime(text: str) -> datetime.datetime:
 
 
 def _timedelta(value: Any) -> Any:
+    if type(value) is str and value.removeprefix("-").isdecimal():
+        value = int(value)  # A TEXT column made text of the number.
     return datetime.timedelta(microseconds=value) if type(value) is int else value
 
 

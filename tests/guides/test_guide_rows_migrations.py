@@ -13,6 +13,8 @@ import pytest
 from conftest import Backend
 from rowstead import DB, MigrationStatus, Row
 
+IMPORTABLE = os.pathsep.join(os.path.abspath(p) for p in sys.path if p)
+"""What a process that runs in another folder needs to find this checkout."""
 ON_POSTGRES = pytest.mark.parametrize("backend", ["asyncpg", "psycopg"], indirect=True)
 
 
@@ -104,8 +106,7 @@ async def test_an_inconsistent_state_is_refused_with_its_recovery(db: DB, migrat
 async def rowstead(*arguments: str, folder: Path, url: str | None = None) -> subprocess.CompletedProcess[str]:
     """Run `rowstead …` in `folder`, with DATABASE_URL if given."""
     environment = {k: v for k, v in os.environ.items() if k != "DATABASE_URL"}
-    # Run elsewhere, the process still has to find this checkout.
-    environment["PYTHONPATH"] = os.pathsep.join(str(Path(p).absolute()) for p in sys.path if p)
+    environment["PYTHONPATH"] = IMPORTABLE
     if url is not None:
         environment["DATABASE_URL"] = url
     command = [sys.executable, "-m", "rowstead", *arguments]

@@ -3,6 +3,7 @@
 import datetime
 import uuid
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -13,9 +14,9 @@ from rowstead import (
     DB,
     STRANGER,
     Access,
+    DataError,
     Now,
     Row,
-    StatementError,
     UndefinedColumnError,
     UndefinedTableError,
     ValidationError,
@@ -177,7 +178,6 @@ TABLE: Sequence[tuple[Any, list[int]]] = [
     ({"name": {"like": "two%lines"}}, [16]),
     ({"name": {"like": "two_lines"}}, [16]),
     ({"name": {"ilike": "apple%"}}, [1, 2, 3]),
-    ({"name": {"ilike": "ÄRGER"}}, [9, 10]),
     ({"name": {"ilike": "back\\SLASH"}}, [12]),
     ({"name": {"ilike": "A_B"}}, [7, 8]),
     ({"name": {"ilike": "TWO%LINES"}}, [16]),
@@ -298,12 +298,16 @@ async def test_update_where_changes_exactly_the_rows_that_the_filter_finds(items
     for where, wanted in TABLE:
         if where in (None, {}, []) or where in ([{}], {"and": []}, {"n": {}}, {"or": []}, {"not": {}}, {"not": {"or": []}}):
             continue
-        if "Item" in str(where):
-            continue
         await items.update_where(Item.patch(raw=b"old"), where={"id": {"gt": 0}})
         await items.insert_many(ITEMS, on_conflict="upsert")
         assert await items.update_where(Item.patch(raw=b"hit"), where=where) == len(wanted), where
         assert [r.id for r in await items.query(Item, raw=b"hit", order="id")] == wanted, where
+
+
+async def test_ilike_ignores_case_in_the_alphabets_that_the_database_knows(items: DB, backend: Backend) -> None:
+    # PostgreSQL goes by the database's locale, and a `C` locale knows only ASCII's cases.
+    knows = not backend.is_postgres or await items.fetchval("SELECT 'ä' ILIKE 'Ä'")
+    assert await found(items, {"name": {"ilike": "ÄRGER"}}) == ([9, 10] if knows else [9])
 
 
 async def test_keywords_and_a_filter_are_joined_by_and(items: DB) -> None:
@@ -321,7 +325,7 @@ async def test_a_regular_expression_works_on_postgresql_and_is_refused_by_name_o
 ) -> None:
     if backend.is_postgres:
         assert await found(items, {"name": {"~": "^[aA]pple$"}}) == [1, 2]
-        with pytest.raises((StatementError, ValidationError)):
+        with pytest.raises(DataError):
             await found(items, {"name": {"~": "("}})
         return
     with pytest.raises(ValidationError, match="no regular expressions; use like, contains or starts_with"):
@@ -437,13 +441,13 @@ async def test_a_filter_nested_without_end_is_refused(db: DB) -> None:
     where: Any = {"id": 1}
     for _ in range(10_000):
         where = {"not": where}
-    with pytest.raises(ValidationError, match="nested more than 200 levels"):
+    with pytest.raises(ValidationError, match="nested more than 100 levels"):
         await db.query(Item, where=where)
 
 
 async def test_a_filter_nested_as_deep_as_allowed_works(items: DB) -> None:
     where: Any = {"id": 1}
-    for _ in range(60):
+    for _ in range(49):
         where = {"or": [{"and": [where, {"id": {"lt": 9}}]}, {"id": 2}]}
     assert await found(items, where) == [1, 2]
 
@@ -488,22 +492,30 @@ def test_a_strangers_filter_is_bounded(where: Any, message: str) -> None:
     assert read(where, TABLE_OF_ITEMS)[0][0] in ("and", "or")
 
 
+def test_a_stranger_may_not_ask_other_tables() -> None:
+    with pytest.raises(ValidationError, match="subqueries are not allowed here"):
+        read({"exists": {"table": Order}}, TABLE_OF_ITEMS, access=STRANGER)
+    with pytest.raises(ValidationError, match="subqueries are not allowed here"):
+        read({"id": {"in_subquery": {"table": Order}}}, TABLE_OF_ITEMS, access=STRANGER)
+
+
 def test_a_subquery_does_not_escape_a_strangers_bounds() -> None:
     scope = {"orders": Order.__rowstead__()}
+    access = replace(STRANGER, subqueries=True)
     many = {"exists": {"table": "orders", "filter": {"id": list(range(1001))}}}
     with pytest.raises(ValidationError, match="values in a list"):
-        read(many, TABLE_OF_ITEMS, access=STRANGER, scope=scope)
+        read(many, TABLE_OF_ITEMS, access=access, scope=scope)
     terms = {"exists": {"table": "orders", "filter": [{"id": i} for i in range(101)]}}
     with pytest.raises(ValidationError, match="terms"):
-        read(terms, TABLE_OF_ITEMS, access=STRANGER, scope=scope)
+        read(terms, TABLE_OF_ITEMS, access=access, scope=scope)
     deep: Any = {"id": 1}
     for _ in range(9):
         deep = {"not": deep}
     with pytest.raises(ValidationError, match="levels"):
-        read({"exists": {"table": "orders", "filter": deep}}, TABLE_OF_ITEMS, access=STRANGER, scope=scope)
+        read({"exists": {"table": "orders", "filter": deep}}, TABLE_OF_ITEMS, access=access, scope=scope)
     with pytest.raises(ValidationError, match="regular expressions"):
         text = {"items": TABLE_OF_ITEMS}
-        read({"exists": {"table": "items", "filter": {"name": {"~": "a"}}}}, TABLE_OF_ITEMS, access=STRANGER, scope=text)
+        read({"exists": {"table": "items", "filter": {"name": {"~": "a"}}}}, TABLE_OF_ITEMS, access=access, scope=text)
 
 
 def test_a_hidden_column_cannot_be_filtered_on_and_is_not_suggested() -> None:

@@ -8,6 +8,8 @@ import decimal
 import enum
 import math
 import socket
+import subprocess
+import sys
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -727,9 +729,11 @@ async def own_pool(name: str, url: str) -> AsyncIterator[tuple[Any, Any]]:
             yield AsyncpgAdapter.from_pool(pool), pool
         return
     pool = OwnPool(url)
-    yield PsycopgAdapter.from_pool(pool), pool
-    for connection in pool.made:
-        await connection.close()
+    try:
+        yield PsycopgAdapter.from_pool(pool), pool
+    finally:
+        for connection in pool.made:
+            await connection.close()
 
 
 @asynccontextmanager
@@ -851,3 +855,21 @@ async def test_an_adapter_from_a_url_is_open_with_a_pool_of_its_own(name: str, p
     await driver.close()
     with pytest.raises(HandleClosed):
         await driver.lend(True)
+
+
+@pytest.mark.parametrize(
+    ("module", "missing", "advice"),
+    [
+        ("rowstead.asyncpg", "asyncpg", "rowstead[asyncpg]"),
+        ("rowstead.psycopg", "psycopg", "rowstead[psycopg]"),
+        ("rowstead.sqlalchemy", "greenlet", "sqlalchemy[asyncio]"),
+    ],
+)
+def test_a_name_module_without_its_driver_says_what_to_install(
+    module: str, missing: str, advice: str
+) -> None:
+    code = f"import sys; sys.modules[{missing!r}] = None; import rowstead; import {module}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("ImportError: ")
+    assert f"pip install '{advice}'" in done.stderr.splitlines()[-1]

@@ -66,7 +66,7 @@ async def test_rows_d05_a_tables_name_is_quoted_whole(db: DB) -> None:
         id: int | None = None
 
     text = db.compose("query", Evil).sql
-    assert any(f"{q}items WHERE 1=0; DROP TABLE items; --{q}" in text for q in "`\"")
+    assert any(f"{q}items WHERE 1=0; DROP TABLE items; --{q}" in text for q in '`"')
 
 
 @pytest.mark.parametrize("order", [None, "name,id", "-name", "-name,id"])
@@ -177,13 +177,21 @@ async def test_rows_d18_reserved_and_mixed_case_names_work_in_every_verb(db: DB,
     await db.execute('CREATE TABLE "order" ("group" INTEGER PRIMARY KEY, "Mixed" TEXT, "select" TEXT)')
     one = Odd(group=1, Mixed="a", select="x")
     assert await db.insert(one) == one
-    assert await db.insert(Odd(group=1, Mixed="b"), on_conflict="upsert") == Odd(group=1, Mixed="b", select="x")
+    assert await db.insert(Odd(group=1, Mixed="b"), on_conflict="upsert") == Odd(
+        group=1, Mixed="b", select="x"
+    )
     assert await db.insert_many([Odd(group=i, Mixed="c") for i in range(2, 100)]) == 98
     upserted = await db.insert_many([Odd(group=2, Mixed="d")], on_conflict="upsert", returning=True)
     assert [o.Mixed for o in upserted] == ["d"]
-    assert await db.update(Odd(group=1, Mixed="e"), where={"select": "x"}) == Odd(group=1, Mixed="e", select="x")
+    assert await db.update(Odd(group=1, Mixed="e"), where={"select": "x"}) == Odd(
+        group=1, Mixed="e", select="x"
+    )
     assert await db.get(Odd, Mixed="e") == Odd(group=1, Mixed="e", select="x")
-    assert [o.group for o in await db.query(Odd, where={"group": {"lt": 4}}, order="-Mixed,group")] == [1, 2, 3]
+    assert [o.group for o in await db.query(Odd, where={"group": {"lt": 4}}, order="-Mixed,group")] == [
+        1,
+        2,
+        3,
+    ]
     assert [o.group async for o in db.iter_rows_keyset(Odd, by="Mixed", group=[1, 2, 3])] == [3, 2, 1]
     assert await db.delete_many(Odd, range(3, 100)) == 97
     assert await db.delete(Odd(group=2, Mixed="")) == 1

@@ -70,7 +70,8 @@ def plain(value: Any) -> Any:
         return value.value
     if isinstance(value, (list, tuple)):
         items = cast("Sequence[Any]", value)
-        if any(isinstance(v, enum.Enum) for v in items):
+        # An array may be long: its few types are looked at, not its values.
+        if any(issubclass(t, enum.Enum) for t in set(map(type, items))):
             return [plain(v) for v in items]
         return items
     return value
@@ -164,7 +165,7 @@ class AsyncpgConnection:
     async def close(self) -> None:
         try:
             await self.raw.close(timeout=CLOSE_TIMEOUT)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError):
             self.terminate()
 
     def terminate(self) -> None:
@@ -210,7 +211,11 @@ class AsyncpgConnection:
 
 def _is_fractional(value: Any) -> bool:
     if isinstance(value, (list, tuple)):
-        return any(_is_fractional(v) for v in cast("Sequence[Any]", value))
+        items = cast("Sequence[Any]", value)
+        types = set(map(type, items))
+        if any(issubclass(t, (list, tuple)) for t in types):
+            return any(map(_is_fractional, items))
+        return any(issubclass(t, (float, decimal.Decimal)) for t in types)
     return isinstance(value, (float, decimal.Decimal))
 
 

@@ -17,7 +17,7 @@ from rowstead.drivers.psycopg_errors import translate
 from rowstead.drivers.turns import Turns
 from rowstead.drivers.urls import Options
 from rowstead.errors import HandleClosed, RowsteadError
-from rowstead.waiting import in_background
+from rowstead.waiting import in_background, within
 
 
 class _Borrowed:
@@ -60,7 +60,7 @@ class _Borrowed:
     async def _settle(self) -> None:
         """Wait until what was given back has reached its owner."""
         for task in list(self._tasks):
-            await task
+            await within(None, task)
 
 
 class PsycopgPoolDriver(_Borrowed):

@@ -10,10 +10,10 @@ from operator import itemgetter
 from typing import Any, NamedTuple, TypeVar
 
 from rowstead import bulk
+from rowstead.access import FULL_ACCESS, Access
 from rowstead.bulk import Group
-from rowstead.compiled import Compiler
+from rowstead.compiled import Compiler, columns_of
 from rowstead.conditions import EVERYTHING, VALUE, Shape, Where, read, read_count, term_count
-from rowstead.dialects import Dialect
 from rowstead.errors import ValidationError, did_you_mean
 from rowstead.ordering import Order, Sort, read_order
 from rowstead.paging import Page, Walk, counted_page, following_page
@@ -22,7 +22,6 @@ from rowstead.rows.row import Row
 from rowstead.schema import Table
 from rowstead.sentinels import Inc, Now
 from rowstead.statements import Target, require_key
-from rowstead.values import decoder
 
 R = TypeVar("R", bound=Row)
 
@@ -34,11 +33,13 @@ class Query(NamedTuple):
     params: list[Any]
 
 
-def filters(table: Table, where: Where, named: Mapping[str, Any]) -> tuple[Shape, list[Any]]:
-    """Keyword filters and a `where` as one condition."""
+def filters(
+    table: Table, where: Where, named: Mapping[str, Any], access: Access = FULL_ACCESS
+) -> tuple[Shape, list[Any]]:
+    """Keyword filters and a `where` as one condition; `access` bounds `where`, which may be a stranger's."""
     if where is None:
         return read(named, table)
-    shape, values = read(where, table)
+    shape, values = read(where, table, access=access)
     if not named:
         return shape, values
     first, first_values = read(named, table)
@@ -65,10 +66,11 @@ def query(
     order: Sort = None,
     limit: int | None = None,
     offset: int | None = None,
+    access: Access = FULL_ACCESS,
 ) -> Call[list[R]]:
     table = model.__rowstead__()
-    shape, values = filters(table, where, named)
-    terms: Order = read_order(order, table) if order is not None else ()
+    shape, values = filters(table, where, named, access)
+    terms: Order = read_order(order, table, access=access) if order is not None else ()
     if limit is not None:
         values.append(read_count("limit", limit))
     if offset is not None:
@@ -78,15 +80,27 @@ def query(
     return compiled.call(values, compiled.read_all)
 
 
-def count(compiler: Compiler, model: type[Row], named: Mapping[str, Any], where: Where = None) -> Call[int]:
+def count(
+    compiler: Compiler,
+    model: type[Row],
+    named: Mapping[str, Any],
+    where: Where = None,
+    access: Access = FULL_ACCESS,
+) -> Call[int]:
     table = model.__rowstead__()
-    shape, values = filters(table, where, named)
+    shape, values = filters(table, where, named, access)
     return compiler.get(("count", table, shape)).call(values, _first_value)
 
 
-def exists(compiler: Compiler, model: type[Row], named: Mapping[str, Any], where: Where = None) -> Call[bool]:
+def exists(
+    compiler: Compiler,
+    model: type[Row],
+    named: Mapping[str, Any],
+    where: Where = None,
+    access: Access = FULL_ACCESS,
+) -> Call[bool]:
     table = model.__rowstead__()
-    shape, values = filters(table, where, named)
+    shape, values = filters(table, where, named, access)
     return compiler.get(("exists", table, shape)).call(values, bool)
 
 
@@ -95,12 +109,17 @@ def _first_value(records: Sequence[Record]) -> Any:
 
 
 def walk(
-    compiler: Compiler, model: type[Row], named: Mapping[str, Any], where: Where = None, order: Sort = None
+    compiler: Compiler,
+    model: type[Row],
+    named: Mapping[str, Any],
+    where: Where = None,
+    order: Sort = None,
+    access: Access = FULL_ACCESS,
 ) -> Walk:
     """A keyset walk over the rows that fulfil the filter."""
     table = model.__rowstead__()
-    shape, values = filters(table, where, named)
-    return Walk(compiler, table, table.all, shape, values, read_order(order, table))
+    shape, values = filters(table, where, named, access)
+    return Walk(compiler, table, table.all, shape, values, read_order(order, table, access=access))
 
 
 def page(
@@ -113,10 +132,12 @@ def page(
     offset: int,
     after: str | None,
     counted: bool,
+    access: Access = FULL_ACCESS,
 ) -> Plan[Page[R]]:
-    if read_count("limit", limit) < 1:
+    limit = read_count("limit", limit)
+    if limit < 1:
         raise ValidationError("a page has a limit of at least 1")
-    rows = walk(compiler, model, named, where, order)
+    rows = walk(compiler, model, named, where, order, access)
     if after is None:
         return counted_page(rows, limit, read_count("offset", offset), counted)
     if offset:
@@ -209,19 +230,29 @@ def insert(
 
 def _stored(row: R, read_one: Callable[[Sequence[Record]], Any]) -> Callable[[Sequence[Record]], R]:
     """Reads the stored row back; the given one where the database ignored it."""
-    carried = row.__fields_not_in_db__
 
     def read_stored(records: Sequence[Record]) -> R:
-        if not records:
-            return row
-        stored: R = read_one(records)
-        for name in carried:
-            if name in row.model_fields_set:
-                vars(stored)[name] = vars(row)[name]
-                stored.model_fields_set.add(name)
-        return stored
+        return _carry(row, read_one(records)) if records else row
 
     return read_stored
+
+
+def _carry(given: Row, stored: R) -> R:
+    """The stored row with what the given one carries beside the database."""
+    for name in given.__fields_not_in_db__:
+        if name in given.model_fields_set:
+            vars(stored)[name] = vars(given)[name]
+            stored.model_fields_set.add(name)
+    return stored
+
+
+def _carry_all(given: Sequence[Row], plan: Plan[list[Row]]) -> Plan[list[Row]]:
+    stored = yield from plan
+    # Where rows were ignored, nobody says which of the given ones the stored ones are.
+    if len(stored) == len(given):
+        for row, kept in zip(given, stored, strict=True):
+            _carry(row, kept)
+    return stored
 
 
 def insert_many(
@@ -242,7 +273,8 @@ def insert_many(
             )
     table = model.__rowstead__()
     target = target_of(table, on_conflict, conflict_target)
-    return bulk.insert_many(compiler, table, _groups(everything, table, target), target, returning)
+    plan = bulk.insert_many(compiler, table, _groups(everything, table, target), target, returning)
+    return _carry_all(everything, plan) if returning and model.__fields_not_in_db__ else plan
 
 
 _NOT_PLAIN = frozenset({Inc, Now, type})
@@ -267,7 +299,7 @@ def _groups(rows: Sequence[Row], table: Table, target: Target | None) -> list[Gr
     for chosen, places in alike.items():
         names = [name for name in table.columns if name in chosen]
         values = _picked(names, [rows[i].__dict__ for i in places])
-        if any(not _NOT_PLAIN.isdisjoint(map(type, column)) for column in zip(*values, strict=True)):
+        if any(not _NOT_PLAIN.isdisjoint(map(type, column)) for column in columns_of(values)):
             for place in places:
                 given, changes = _insertable(rows[place], table, target)
                 _join(groups, given, [changes], [place])
@@ -329,7 +361,11 @@ def update(compiler: Compiler, row: R, where: Where) -> Call[R | None]:
         )
     changed = [v.by if isinstance(v, Inc) else v for v in values]
     compiled = compiler.get(("update", table, tuple(given), shape, table.all))
-    return compiled.call([*changed, *key_values], compiled.read_one)
+
+    def read_changed(records: Sequence[Record]) -> R | None:
+        return _carry(row, compiled.read_one(records)) if records else None
+
+    return compiled.call([*changed, *key_values], read_changed)
 
 
 def update_where(compiler: Compiler, row: Row, where: Where) -> Call[int]:
@@ -357,29 +393,3 @@ def delete_many(compiler: Compiler, model: type[Row], keys: Iterable[Any]) -> Pl
     table = model.__rowstead__()
     plain = [{n: k.__dict__[n] for n in require_key(table)} if isinstance(k, Row) else k for k in keys]
     return bulk.delete_many(compiler, table, plain)
-
-
-# Raw SQL and plans of the database
-
-
-def read_raw(
-    compiler: Compiler, model: type[R], columns: Sequence[str], records: Sequence[Record]
-) -> list[R]:
-    """Records of a user's SQL as rows of `model`; columns that it does not know are left out."""
-    table = model.__rowstead_result__()
-    places = {name: i for i, name in enumerate(columns) if name in table.columns}
-    decoders = [decoder(table.columns[name], compiler.codec) for name in places]
-    read_all = table.hydrate(tuple(places), decoders)
-    wanted = list(places.values())
-    if wanted != list(range(len(columns))):
-        records = [[record[i] for i in wanted] for record in records]
-    return read_all(records)
-
-
-def explain(dialect: Dialect, call: Call[Any]) -> Call[str]:
-    """The statement that asks for another's plan, read as lines of text."""
-
-    def read_plan(records: Sequence[Record]) -> str:
-        return "\n".join(str(record[-1]) for record in records)
-
-    return Call(f"{dialect.explain} {call.text}", call.params, read_plan, table=call.table)

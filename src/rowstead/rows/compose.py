@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from rowstead.access import FULL_ACCESS, Access
 from rowstead.compiled import Compiler
 from rowstead.dialects import POSTGRESQL
 from rowstead.errors import ValidationError, did_you_mean
@@ -28,17 +29,34 @@ def _query(
     order: Any = None,
     limit: int | None = None,
     offset: int | None = None,
+    access: Access = FULL_ACCESS,
     **named: Any,
 ) -> Call[Any]:
-    return calls.query(compiler, model, named, where, order, limit, offset)
+    return calls.query(compiler, model, named, where, order, limit, offset, access)
 
 
-def _count(compiler: Compiler, model: type[Row], /, *, where: Any = None, **named: Any) -> Call[Any]:
-    return calls.count(compiler, model, named, where)
+def _count(
+    compiler: Compiler,
+    model: type[Row],
+    /,
+    *,
+    where: Any = None,
+    access: Access = FULL_ACCESS,
+    **named: Any,
+) -> Call[Any]:
+    return calls.count(compiler, model, named, where, access)
 
 
-def _exists(compiler: Compiler, model: type[Row], /, *, where: Any = None, **named: Any) -> Call[Any]:
-    return calls.exists(compiler, model, named, where)
+def _exists(
+    compiler: Compiler,
+    model: type[Row],
+    /,
+    *,
+    where: Any = None,
+    access: Access = FULL_ACCESS,
+    **named: Any,
+) -> Call[Any]:
+    return calls.exists(compiler, model, named, where, access)
 
 
 def _page(
@@ -52,9 +70,10 @@ def _page(
     offset: int = 0,
     after: str | None = None,
     count: bool = True,
+    access: Access = FULL_ACCESS,
     **named: Any,
 ) -> Plan[Any]:
-    return calls.page(compiler, model, named, where, order, limit, offset, after, count)
+    return calls.page(compiler, model, named, where, order, limit, offset, after, count, access)
 
 
 def _iter_rows(
@@ -65,10 +84,17 @@ def _iter_rows(
     where: Any = None,
     order: Any = None,
     batch_size: int = 500,
+    access: Access = FULL_ACCESS,
     **named: Any,
 ) -> Plan[Any]:
-    walk = calls.walk(compiler, model, named, where, order)
+    walk = calls.walk(compiler, model, named, where, order, access)
     return walk.page(walk.start, batch_size)
+
+
+def _iter_rows_keyset(
+    compiler: Compiler, model: type[Row], /, *, by: str | None = None, **options: Any
+) -> Plan[Any]:
+    return _iter_rows(compiler, model, order=None if by is None else [{"asc": by}], **options)
 
 
 def _insert(
@@ -114,6 +140,7 @@ VERBS: Mapping[str, Callable[..., Call[Any] | Plan[Any]]] = {
         _exists,
         _page,
         _iter_rows,
+        _iter_rows_keyset,
         _insert,
         _insert_many,
         _update,

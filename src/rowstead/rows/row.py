@@ -10,6 +10,7 @@ from pydantic import ValidationError as PydanticError
 
 from rowstead.errors import RowError, ValidationError, undefined_column
 from rowstead.plan import Record
+from rowstead.rows.hydrate import WORTHWHILE, at_once
 from rowstead.schema import Column, Decode, Hydrate, Table, column_of, split_name
 
 
@@ -116,8 +117,13 @@ def reader(
     decoded = [(name, decode) for name, decode in zip(names, decoders, strict=True) if decode is not None]
     by_name = any(f.alias or f.validation_alias for f in model.model_fields.values()) or None
     by_alias = False if by_name else None
+    make = at_once(model, names, decoders)
 
     def read(records: Sequence[Record]) -> list[Any]:
+        if make is not None and len(records) >= WORTHWHILE:
+            made = make(records)
+            if made is not None:
+                return made
         rows: list[Any] = []
         for record in records:
             fields = dict(zip(names, record, strict=False))

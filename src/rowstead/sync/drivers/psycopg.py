@@ -262,7 +262,7 @@ class PsycopgConnection:
             return self._describe(text)
         if known is None:
             return None
-        if isinstance(error, DataError) or state in _SHAPE_STATES or (state or "").startswith("22"):
+        if state is None or state in _SHAPE_STATES or state.startswith("22"):
             fresh = self._describe(text)
             return None if fresh.same_as(known) else fresh
         return None

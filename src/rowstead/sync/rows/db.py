@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar, cast, overload
 
+from rowstead.access import FULL_ACCESS, Access
 from rowstead.conditions import Where
 from rowstead.errors import HandleClosed, RowsteadError, UsageError, ValidationError
 from rowstead.migrations import MigrationStatus, migrate_in_transaction_plan, migrate_plan, status_plan
 from rowstead.ordering import Sort
 from rowstead.paging import Page
 from rowstead.plan import Call
-from rowstead.rows import calls
+from rowstead.rows import calls, results
 from rowstead.rows.calls import Query
 from rowstead.rows.compose import first_call
 from rowstead.rows.row import Row
@@ -127,19 +128,27 @@ class DB:
         order: Sort = None,
         limit: int | None = None,
         offset: int | None = None,
+        access: Access = FULL_ACCESS,
         **filters: Any,
     ) -> list[R]:
-        """Every row that fulfils the filters, in this order."""
-        call = calls.query(self.session.compiler, model, filters, where, order, limit, offset)
+        """Every row that fulfils the filters, in this order.
+
+        `access` bounds a `where` and an `order` that come from a stranger, here and below.
+        """
+        call = calls.query(self.session.compiler, model, filters, where, order, limit, offset, access)
         return self.session.run(call)
 
-    def count(self, model: type[Row], /, *, where: Where = None, **filters: Any) -> int:
+    def count(
+        self, model: type[Row], /, *, where: Where = None, access: Access = FULL_ACCESS, **filters: Any
+    ) -> int:
         """How many rows fulfil the filters."""
-        return self.session.run(calls.count(self.session.compiler, model, filters, where))
+        return self.session.run(calls.count(self.session.compiler, model, filters, where, access))
 
-    def exists(self, model: type[Row], /, *, where: Where = None, **filters: Any) -> bool:
+    def exists(
+        self, model: type[Row], /, *, where: Where = None, access: Access = FULL_ACCESS, **filters: Any
+    ) -> bool:
         """Whether any row fulfils the filters."""
-        return self.session.run(calls.exists(self.session.compiler, model, filters, where))
+        return self.session.run(calls.exists(self.session.compiler, model, filters, where, access))
 
     def page(
         self,
@@ -152,6 +161,7 @@ class DB:
         offset: int = 0,
         after: str | None = None,
         count: bool = True,
+        access: Access = FULL_ACCESS,
         **filters: Any,
     ) -> Page[R]:
         """A page: rows from `offset` on, or behind the `next` of the page before (`after`).
@@ -159,7 +169,9 @@ class DB:
         By token no row is dropped or repeated while others come and go, and a page costs the same
         wherever it is.
         """
-        plan = calls.page(self.session.compiler, model, filters, where, order, limit, offset, after, count)
+        plan = calls.page(
+            self.session.compiler, model, filters, where, order, limit, offset, after, count, access
+        )
         return self.session.plan(plan)
 
     def iter_rows(
@@ -170,6 +182,7 @@ class DB:
         batch_size: int = 500,
         where: Where = None,
         order: Sort = None,
+        access: Access = FULL_ACCESS,
         **filters: Any,
     ) -> Iterator[R]:
         """Every row that fulfils the filters, read in batches, each of which begins behind the last.
@@ -178,7 +191,7 @@ class DB:
         """
         if isinstance(batch_size, bool) or batch_size < 1:
             raise ValidationError(f"batch_size is a whole number of at least 1, not {batch_size!r}")
-        walk = calls.walk(self.session.compiler, model, filters, where, order)
+        walk = calls.walk(self.session.compiler, model, filters, where, order, access)
         position = walk.start
         while position is not None:
             rows, position = self.session.plan(walk.page(position, batch_size))
@@ -290,12 +303,12 @@ class DB:
     def fetch_models(self, model: type[R], sql: str, /, *params: Any) -> list[R]:
         """Every row of this SQL as `model`; columns that are no fields of it are left out."""
         result = self.session.raw(self.session.raw_call(sql, params))
-        return calls.read_raw(self.session.compiler, model, result.columns, result.records)
+        return results.read_raw(self.session.compiler, model, result.columns, result.records)
 
     def fetch_model(self, model: type[R], sql: str, /, *params: Any) -> R | None:
         """The first row of this SQL as `model`, or None."""
         result = self.session.raw(self.session.raw_call(sql, params))
-        rows = calls.read_raw(self.session.compiler, model, result.columns, result.records[:1])
+        rows = results.read_raw(self.session.compiler, model, result.columns, result.records[:1])
         return rows[0] if rows else None
 
     # Transactions
@@ -361,7 +374,7 @@ class DB:
     def explain(self, verb: str, /, *args: Any, **options: Any) -> str:
         """The database's plan for what a verb would send; nothing is run."""
         call = first_call(self.session.compiler, verb, *args, **options)
-        plan: Call[str] = calls.explain(self.session.dialect, call)
+        plan: Call[str] = results.explain(self.session.dialect, call)
         return self.session.run(plan)
 
     # Migrations

@@ -1,0 +1,37 @@
+"""Reads what raw SQL and EXPLAIN gave: records as rows of a class, a plan as text. Sends nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from rowstead.compiled import Compiler
+from rowstead.dialects import Dialect
+from rowstead.plan import Call, Record
+from rowstead.rows.row import Row
+from rowstead.values import decoder
+
+R = TypeVar("R", bound=Row)
+
+
+def read_raw(
+    compiler: Compiler, model: type[R], columns: Sequence[str], records: Sequence[Record]
+) -> list[R]:
+    """Records of a user's SQL as rows of `model`; columns that it does not know are left out."""
+    table = model.__rowstead_result__()
+    places = {name: i for i, name in enumerate(columns) if name in table.columns}
+    decoders = [decoder(table.columns[name], compiler.codec) for name in places]
+    read_all = table.hydrate(tuple(places), decoders)
+    wanted = list(places.values())
+    if wanted != list(range(len(columns))):
+        records = [[record[i] for i in wanted] for record in records]
+    return read_all(records)
+
+
+def explain(dialect: Dialect, call: Call[Any]) -> Call[str]:
+    """The statement that asks for another's plan, read as lines of text."""
+
+    def read_plan(records: Sequence[Record]) -> str:
+        return "\n".join(str(record[-1]) for record in records)
+
+    return Call(f"{dialect.explain} {call.text}", call.params, read_plan, table=call.table)
