@@ -1,1 +1,1 @@
-"""How fast Rowstead is beside the bare driver: `python -m benchmarks`. Nothing here is asserted in seconds."""
+"""How fast Rowstead is beside the bare driver: `python -m benchmarks`. No seconds are asserted."""

@@ -29,13 +29,13 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="few rounds: whether it runs, not how fast")
     parser.add_argument(
-        "--only", metavar="NAME", help="those whose name (`postgres: get by key`) has this in it"
+        "--only", metavar="NAME", help="those with this in their name (`postgres: get by key`)"
     )
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the figures there, too")
     parser.add_argument(
         "--durable",
         action="store_true",
-        help="let PostgreSQL wait for its disk at each commit, as it does by itself",
+        help="let PostgreSQL wait for its disk at each commit",
     )
     return parser.parse_args(given)
 

@@ -45,9 +45,9 @@ def records(start: int, stop: int) -> list[tuple[Any, ...]]:
     return [(number, *record(number)) for number in range(start, stop)]
 
 
-def person(values: Sequence[Any]) -> Person:
-    """A row of these values: all columns, or all but the key."""
-    return Person(**dict(zip(COLUMNS[len(COLUMNS) - len(values) :], values, strict=True)))
+def named(values: Sequence[Any]) -> dict[str, Any]:
+    """Values of all columns, or of all but the key, by name."""
+    return dict(zip(COLUMNS[-len(values) :], values, strict=True))
 
 
 def plain(row: Any) -> tuple[Any, ...]:

@@ -17,7 +17,7 @@ from typing import Any
 
 from benchmarks import peers
 from benchmarks.harness import BARE, OURS, Benchmark, Side
-from benchmarks.model import NAMES, WITHOUT_ID, Person, keyless, person, plain, plains, record, records
+from benchmarks.model import NAMES, WITHOUT_ID, Person, keyless, named, plain, record, records
 from rowstead import DB
 from rowstead.compiled import Compiler
 from rowstead.dialects import POSTGRESQL
@@ -34,7 +34,7 @@ INSERT = f"INSERT INTO people_new ({WITHOUT_ID}) VALUES (?, ?, ?, ?, ?, ?) RETUR
 BULK_INSERT = "INSERT INTO {} VALUES (?, ?, ?, ?, ?, ?, ?)"
 GET = f"SELECT {NAMES} FROM people WHERE id = ?"
 BY_AGE = f"SELECT {NAMES} FROM people WHERE age = ?"
-MEMORY = Path("/dev/shm")
+MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 
 
 class NewPerson(Person):
@@ -44,7 +44,7 @@ class NewPerson(Person):
 
 
 def new(values: Sequence[Any]) -> NewPerson:
-    return NewPerson(**person(values).model_dump(exclude_unset=True))
+    return NewPerson(**named(values))
 
 
 def stored(values: Sequence[Any]) -> tuple[Any, ...]:
@@ -65,9 +65,7 @@ def as_datetime(value: Any) -> datetime.datetime:
 @asynccontextmanager
 async def benchmarks() -> AsyncIterator[list[Benchmark]]:
     """The benchmarks on a file of their own, removed at the end."""
-    with tempfile.TemporaryDirectory(
-        prefix="rowstead-bench-", dir=MEMORY if MEMORY.is_dir() else None
-    ) as folder:
+    with tempfile.TemporaryDirectory(prefix="rowstead-bench-", dir=MEMORY) as folder:
         path = str(Path(folder) / "bench.db")
         bare = sqlite3.connect(path, isolation_level=None, timeout=30)
         try:
@@ -99,13 +97,13 @@ def _reads(bare: sqlite3.Connection, db: DB, sync: SyncDB, core: peers.Core) -> 
     async def core_get(i: int) -> Any:
         return await core.get(i % ROWS + 1)
 
-    def bare_filter(i: int) -> Any:
+    def bare_filter(_: int) -> Any:
         return bare.execute(BY_AGE, (7,)).fetchall()
 
-    async def our_filter(i: int) -> Any:
+    async def our_filter(_: int) -> Any:
         return await db.query(Person, age=7)
 
-    async def core_filter(i: int) -> Any:
+    async def core_filter(_: int) -> Any:
         return await core.by_age(7)
 
     def rows(found: Any) -> Any:
@@ -163,15 +161,15 @@ def _writes(bare: sqlite3.Connection, db: DB, sync: SyncDB, core: peers.Core) ->
     async def core_insert(i: int) -> Any:
         return await core.insert(record(i))
 
-    def bare_bulk(i: int) -> None:
+    def bare_bulk(_: int) -> None:
         bare.execute("BEGIN IMMEDIATE")
         bare.executemany(BULK_INSERT.format("people_new"), map(stored, values))
         bare.execute("COMMIT")
 
-    async def our_bulk(i: int) -> None:
+    async def our_bulk(_: int) -> None:
         await db.insert_many(people)
 
-    async def core_bulk(i: int) -> None:
+    async def core_bulk(_: int) -> None:
         await core.insert_many(values)
 
     def one(row: Any) -> Any:
@@ -221,10 +219,10 @@ def _composing(db: DB) -> list[Benchmark]:
     def query(i: int) -> None:
         calls.query(compiler, Person, {"age": i}, None, "-id", 50, None)
 
-    def update(i: int) -> None:
+    def update(_: int) -> None:
         calls.update(compiler, patch, None)
 
-    def insert(i: int) -> None:
+    def insert(_: int) -> None:
         calls.insert(compiler, row, None, None)
 
     made = (

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import signal
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
-from urllib.parse import urlsplit
 
 from rowstead import DB, RowsteadError
 
@@ -68,10 +66,6 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nstopped; what was not committed is rolled back", file=sys.stderr)
         return 128 + signal.SIGINT
-    except BrokenPipeError:
-        # Whoever read the output has enough of it; nothing may be written at exit either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + signal.SIGPIPE
     except (RowsteadError, MissingData, ImportError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -81,8 +75,8 @@ def main(arguments: list[str] | None = None) -> int:
 def _place(url: str | None, keep: bool, temporary: Path) -> tuple[str, str]:
     """The database's URL, and how to name it without a password."""
     if url is not None:
-        parts = urlsplit(url)
-        return url, f"{parts.scheme}://{parts.hostname or ''}{parts.path}"
+        scheme, _, rest = url.partition("://")
+        return url, f"{scheme}://{rest.rpartition('@')[2].partition('?')[0]}"
     file = KEPT if keep else temporary / KEPT.name
     file.parent.mkdir(exist_ok=True)
     kept = "kept" if keep else "removed afterwards; --keep keeps it"

@@ -79,7 +79,7 @@ async def fog(db: DB) -> list[str]:
         2.0,
     )
     return [
-        f"{'fog' if a.foggy else 'clear':<6} {a.flights:>8,} flights, {a.mean_delay:.1f} minutes late in the mean"
+        f"{'fog' if a.foggy else 'clear':<6} {a.flights:>8,} flights, mean delay {a.mean_delay:.1f} minutes"
         for a in answers
     ]
 
@@ -124,18 +124,14 @@ async def look_first(db: DB) -> list[str]:
 
 
 async def delays_by_month(db: DB) -> Bars:
-    """Flights and mean departure delay by month."""
+    """Mean departure delay by month, and of how many flights."""
     months = await db.fetch_models(
         MonthlyDelay,
         "SELECT month, count(*) AS flights, avg(dep_delay) AS mean_delay FROM flights"
         " WHERE dep_delay IS NOT NULL GROUP BY month ORDER BY month",
     )
     return [
-        (
-            f"{datetime.date(2013, m.month, 1):%b}",
-            m.mean_delay,
-            f"{m.mean_delay:.1f} min, {m.flights:,} flights",
-        )
+        (f"{datetime.date(2013, m.month, 1):%b}", m.mean_delay, f"{m.mean_delay:.1f} min of {m.flights:,}")
         for m in months
     ]
 

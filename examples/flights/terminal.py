@@ -6,7 +6,7 @@ On a terminal there are colours and a moving progress bar; in a pipe, plain line
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from time import perf_counter
 
@@ -77,7 +77,7 @@ class Terminal:
             )
 
     @contextmanager
-    def progress(self, what: str, total: int) -> Iterator[Callable[[int], None]]:
+    def progress(self, what: str, total: int) -> Generator[Callable[[int], None], None, None]:
         """A bar with rate and estimate while the block runs, then one line. Yields what moves it."""
         columns = (
             TextColumn("    {task.description:<9}"),

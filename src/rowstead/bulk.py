@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from rowstead.compiled import Compiler, columns_of
 from rowstead.conditions import VALUE, read
@@ -16,7 +17,7 @@ from rowstead.errors import ValidationError
 from rowstead.expressions import column_encoder, table_clause
 from rowstead.plan import Atomic, Call, Copy, Many, ManyReturning, Plan, Record
 from rowstead.schema import Table
-from rowstead.sentinels import Inc
+from rowstead.sentinels import Inc, Now
 from rowstead.statements import Target, require_key
 from rowstead.values import json_text
 
@@ -27,6 +28,7 @@ ARRAY_ROWS = 10_000
 COPY_ROWS = 1_000
 """Rows that are encoded at a time, column by column, while they are copied."""
 KEYS_PER_DELETE = 500
+_PLAIN_KEYS = frozenset({int, str, bytes, UUID})
 
 Given = tuple[tuple[str, Any], ...]
 
@@ -60,38 +62,33 @@ def insert_many(
     target: Target | None,
     returning: bool,
 ) -> Plan[Any]:
-    """Insert the rows of these groups, as if row by row; the count, or the stored rows in input order.
+    """Insert the rows of these groups; the count, or the stored rows in input order.
 
-    Ignored rows are not in the result. The same key twice in one upsert: the last wins, and both
-    places of the result show it; with an `Inc` both count.
+    Conflicts are settled as if row by row. Ignored rows are not in the result. The same key twice in
+    one upsert: the last wins, and both places of the result show it; with an `Inc` both count.
     """
     found: list[Any] = [None] * sum(len(group.rows) for group in groups)
     if not groups:
         return [] if returning else 0
-    if len(groups) > 1 and target is not None and _may_meet(table, groups, target):
+    if len(groups) > 1 and target is not None and _may_meet(compiler, table, groups, target):
         groups = _runs(groups)
     if len(groups) == 1:
-        total: int = yield from _insert_group(compiler, table, groups[0], target, found if returning else None)
+        total: int = yield from _insert_group(
+            compiler, table, groups[0], target, found if returning else None
+        )
     else:
         total = yield Atomic(_insert_groups(compiler, table, groups, target, found, returning))
     return [row for row in found if row is not None] if returning else total
 
 
-def _may_meet(table: Table, groups: Sequence[Group], target: Target) -> bool:
+def _may_meet(compiler: Compiler, table: Table, groups: Sequence[Group], target: Target) -> bool:
     """Whether rows of different groups may be the same row to the database: their order then counts."""
-    key = target.key or (table.key if target.action == "upsert" else None)
-    if key is None:
-        return True
     seen: set[Hashable] = set()
     for group in groups:
-        names = [name for name, _ in group.given]
-        if not set(key) <= set(names):
+        keys = _keys(compiler, table, group, target)
+        if keys is None or not seen.isdisjoint(keys):
             return True
-        places = [names.index(name) for name in key]
-        keys = {tuple(_hashable(values[place]) for place in places) for values in group.rows}
-        if not seen.isdisjoint(keys):
-            return True
-        seen |= keys
+        seen.update(keys)
     return False
 
 
@@ -132,7 +129,7 @@ def _insert_group(
     rows: list[Sequence[Any]] = group.rows
     stands_for: Sequence[int] = range(len(rows))
     if target is not None and target.action == "upsert" and not increments:
-        rows, stands_for = _last_of_each(table, group, target)
+        rows, stands_for = _last_of_each(compiler, table, group, target)
     values_only = all(form == VALUE for _, form in group.given)
     if compiler.dialect.array_params and values_only and group.given:
         server = yield from server_table(compiler, table)
@@ -149,18 +146,17 @@ def _insert_group(
 
 
 def _last_of_each(
-    table: Table, group: Group, target: Target
+    compiler: Compiler, table: Table, group: Group, target: Target
 ) -> tuple[list[Sequence[Any]], Sequence[int]]:
     """The last row of each key of an upsert, and for every row of the group which of them is its own."""
-    names = [name for name, _ in group.given]
-    key = [names.index(name) for name in target.key or require_key(table)]
-    if _all_differ(group.rows, key):
+    keys = _keys(compiler, table, group, target)
+    if keys is None or len(set(keys)) == len(keys):
         return group.rows, range(len(group.rows))
     number: dict[Hashable, int] = {}
     rows: list[Sequence[Any]] = []
     stands_for: list[int] = []
-    for values in group.rows:
-        place = number.setdefault(tuple(_hashable(values[k]) for k in key), len(rows))
+    for key, values in zip(keys, group.rows, strict=True):
+        place = number.setdefault(key, len(rows))
         if place == len(rows):
             rows.append(values)
         else:
@@ -169,12 +165,21 @@ def _last_of_each(
     return rows, stands_for
 
 
-def _all_differ(rows: Sequence[Sequence[Any]], key: Sequence[int]) -> bool:
-    """Whether no two rows have the same key, as is usual; False where that cannot be seen at once."""
-    try:
-        return len(set(map(itemgetter(*key), rows))) == len(rows)
-    except TypeError:
-        return False
+def _keys(compiler: Compiler, table: Table, group: Group, target: Target) -> list[Hashable] | None:
+    """The rows' keys as they are stored; one with a NULL is like no other. None where they are not known."""
+    names = [name for name, form in group.given if form is not Now]
+    key = target.key or (require_key(table) if target.action == "upsert" else ())
+    if not key or not set(key) <= set(names):
+        return None
+    columns: list[list[Any]] = []
+    for name in key:
+        place = names.index(name)
+        encode = column_encoder(table.columns[name], compiler.codec)
+        columns.append(encode([row[place] for row in group.rows]))
+    keys = zip(*columns, strict=True)
+    if all(_PLAIN_KEYS.issuperset(map(type, column)) for column in columns):
+        return list(keys)
+    return [object() if None in one else tuple(map(_hashable, one)) for one in keys]
 
 
 def _hashable(value: Any) -> Hashable:
@@ -206,10 +211,7 @@ def _by_arrays(
     columns = table.all if returning else ()
     compiled = compiler.get(("insert_from_arrays", table, given, types, target, columns))
     chunks = [rows[i : i + ARRAY_ROWS] for i in range(0, len(rows), ARRAY_ROWS)]
-    calls = [
-        compiled.call(columns_of(chunk), compiled.read_all if returning else None)
-        for chunk in chunks
-    ]
+    calls = [compiled.call(columns_of(chunk), compiled.read_all if returning else None) for chunk in chunks]
     results = [(yield calls[0])] if len(calls) == 1 else (yield Atomic(_each(calls)))
     return [row for result in results for row in result] if returning else sum(results)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from operator import itemgetter
+from threading import Lock
 from typing import Any
 
 from rowstead.dialects import Dialect
@@ -90,6 +91,8 @@ class Compiler:
         self.facts: dict[Any, Any] = {}
         """What was learnt from this database about tables: `types.column_types`."""
         self._text_dialect: Any = None
+        # Threads share a compiler; looking up needs no lock, making room does.
+        self._keeping = Lock()
 
     def get(self, key: tuple[Any, ...]) -> Compiled:
         """The compiled statement of this key."""
@@ -98,9 +101,10 @@ class Compiler:
             return found
         compiled = self._compile(key)
         if len(compiled._encoders) <= MAX_PARAMS and len(compiled.text) <= MAX_LENGTH:  # pyright: ignore[reportPrivateUsage]
-            if len(self.kept) >= MAX_TEXTS:
-                self.kept.pop(next(iter(self.kept)))
-            self.kept[key] = compiled
+            with self._keeping:
+                if len(self.kept) >= MAX_TEXTS:
+                    self.kept.pop(next(iter(self.kept)))
+                self.kept[key] = compiled
         return compiled
 
     def _compile(self, key: tuple[Any, ...]) -> Compiled:

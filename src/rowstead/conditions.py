@@ -25,7 +25,7 @@ from typing import Any, NamedTuple, TypeAlias, cast
 
 from rowstead.access import FULL_ACCESS, Access
 from rowstead.errors import UndefinedTableError, ValidationError, did_you_mean
-from rowstead.operators import OPERATORS, OPPOSITE, SHORT_LIST, SPELLINGS, Operator, check_kind
+from rowstead.operators import OPPOSITE, SHORT_LIST, SPELLINGS, Operator, check_kind
 from rowstead.ordering import Order, read_order
 from rowstead.schema import COMPOSITE_KINDS, Column, Kind, Table
 from rowstead.sentinels import Now
@@ -310,13 +310,18 @@ def read_count(what: str, value: Any) -> int:
     return min(value, 2**63 - 1)
 
 
-def term_count(shape: Shape) -> int:
-    """How many operators a shape holds; a filter that must not be empty has at least one."""
-    if shape[0] in ("and", "or", "not"):
-        return sum(term_count(s) for s in shape[1:])
-    return 1
+def is_everything(shape: Shape) -> bool:
+    """Whether every row fulfils the shape, whatever it holds: `{}`, `[{}]`, `{"or": [{"id": 1}, {}]}`."""
+    if shape[0] == "and":
+        return all(map(is_everything, shape[1:]))
+    if shape[0] == "or":
+        return any(map(is_everything, shape[1:]))
+    return shape[0] == "not" and len(shape) == 2 and _is_nothing(shape[1])
 
 
-def is_operator(name: Any) -> bool:
-    """Whether a shape's head is an operator's name and not a connective (`not` is both)."""
-    return name in OPERATORS
+def _is_nothing(shape: Shape) -> bool:
+    if shape[0] == "and":
+        return any(map(_is_nothing, shape[1:]))
+    if shape[0] == "or":
+        return all(map(_is_nothing, shape[1:]))
+    return shape[0] == "not" and len(shape) == 2 and is_everything(shape[1])

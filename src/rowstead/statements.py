@@ -59,7 +59,8 @@ def select(
     conditions = [c for c in [criteria.where(where)] if c is not None]
     wanted: list[Any] = [plain(name) for name in columns]
     if counted:
-        total = sa.select(_COUNT).select_from(clause.alias("counted"))
+        # The table again, under its own name: what a subquery calls `$outer` is then the innermost one.
+        total = sa.select(_COUNT).select_from(clause).correlate(None)
         wanted.append(total.where(*conditions).scalar_subquery())
     if keyset is not None:
         conditions.extend(keyset_conditions(criteria, order, keyset))

@@ -230,6 +230,12 @@ TABLE: Sequence[tuple[Any, list[int]]] = [
     ({"or": [{"and": [{"ok": True}, {"n": 1}]}, {"not": {"n": {"lte": 22}}}]}, [1, 4, 14, 16]),
     ({"id": {"lte": 5}, "or": [{"n": 1}, {"n": 10}]}, [1, 5]),
     ([{"id": {"lte": 3}, "ok": True}, {"name": None}], [1, 3, 4]),
+    ({"or": [{"id": 1}, {}]}, EVERY),
+    ({"or": [{}, {"id": 1}]}, EVERY),
+    ({"or": [{"id": []}, {"id": 1}]}, [1]),
+    ({"name": "apple", "id": []}, []),
+    ({"id": [], "name": {"like": "a%"}, "n": [1] * 30}, []),
+    ({"not": {"or": [{"n": 10}, {"id": []}]}}, but(5, 6)),
     ({"n": {}}, EVERY),
     ([{}], EVERY),
     # subqueries
@@ -266,6 +272,12 @@ TABLE: Sequence[tuple[Any, list[int]]] = [
 ]
 
 
+# What every row fulfils without a look at it; update_where takes none of them.
+ALWAYS: Sequence[Any] = [
+    None, {}, [], [{}], {"and": []}, {"n": {}}, {"not": {"or": []}}, {"or": [{"id": 1}, {}]}, {"or": [{}, {"id": 1}]},
+]
+
+
 @pytest.fixture
 async def items(db: DB, ddl: Callable[[str], str]) -> DB:
     await db.execute(ddl(TABLES))
@@ -291,12 +303,15 @@ async def test_count_exists_page_update_and_delete_take_the_same_filters(items: 
         assert await items.exists(Item, where=where) is bool(wanted), where
         page = await items.page(Item, where=where, order="id", limit=100)
         assert [r.id for r in page.rows] == wanted, where
+        assert page.count == len(wanted), where
         assert [r.id async for r in items.iter_rows(Item, where=where, batch_size=3)] == wanted, where
 
 
 async def test_update_where_changes_exactly_the_rows_that_the_filter_finds(items: DB) -> None:
     for where, wanted in TABLE:
-        if where in (None, {}, []) or where in ([{}], {"and": []}, {"n": {}}, {"or": []}, {"not": {}}, {"not": {"or": []}}):
+        if where in ALWAYS:
+            with pytest.raises(ValidationError, match="update_where needs a filter"):
+                await items.update_where(Item.patch(raw=b"hit"), where=where)
             continue
         await items.update_where(Item.patch(raw=b"old"), where={"id": {"gt": 0}})
         await items.insert_many(ITEMS, on_conflict="upsert")

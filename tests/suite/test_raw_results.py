@@ -1,4 +1,4 @@
-"""`fetch_models`: what a class needs to read the results of raw SQL, and which class a refused DELETE raises."""
+"""What a class needs to read the results of raw SQL, and what a DELETE raises that other rows forbid."""
 
 from __future__ import annotations
 

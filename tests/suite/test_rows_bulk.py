@@ -153,6 +153,37 @@ async def test_an_upsert_updates_what_is_set_and_creates_the_rest(users: DB) -> 
     assert await users.count(User, where={"name": {"starts_with": "old"}}) == 50
 
 
+async def test_rows_whose_key_is_null_are_all_kept_by_an_upsert(users: DB) -> None:
+    rows = [User(name=n, email=e) for n, e in [("a", None), ("b", None), ("c", "x"), ("d", None), ("e", "x")]]
+    stored = await users.insert_many(rows, on_conflict="upsert", conflict_target="email", returning=True)
+    assert [u.name for u in stored] == ["a", "b", "e", "d", "e"]
+    assert [u.name for u in await users.query(User, order="name")] == ["a", "b", "d", "e"]
+
+
+async def test_keys_are_compared_as_they_are_stored(users: DB) -> None:
+    rows = [User.patch(id=1, name="a"), User.patch(id="1", name="b")]
+    stored = await users.insert_many(rows, on_conflict="upsert", returning=True)
+    assert [(u.id, u.name) for u in stored] == [(1, "b"), (1, "b")]
+    await users.insert_many(
+        [User.patch(id="1", name="c", visits=1), User(id=1, name="d")], on_conflict="upsert"
+    )
+    assert [(u.name, u.visits) for u in await users.query(User)] == [("d", 1)]
+
+
+async def test_an_upsert_with_now_before_its_key_keeps_every_row(db: DB, backend: Backend) -> None:
+    class Seen(Row):
+        __table__ = "seen"
+        at: Any = None
+        id: int
+        name: str
+
+    await db.execute(backend.ddl("CREATE TABLE seen (at {timestamptz}, id INTEGER PRIMARY KEY, name TEXT)"))
+    rows = [Seen.patch(at=Now(), id=i, name=n) for i, n in [(1, "same"), (2, "same"), (1, "last")]]
+    stored = await db.insert_many(rows, on_conflict="upsert", returning=True)
+    assert [(s.id, s.name) for s in stored] == [(1, "last"), (2, "same"), (1, "last")]
+    assert await db.count(Seen, where={"at": {"is_null": False}}) == 2
+
+
 @pytest.mark.parametrize("returning", [False, True])
 async def test_every_increment_of_one_key_in_one_upsert_counts(users: DB, returning: bool) -> None:
     hits = [User.patch(name=n, email=n, visits=Inc(by=2, start=10)) for n in "abaac"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -22,12 +21,12 @@ VISIBLE = Access(columns=frozenset({"id", "name"}), max_terms=2)
 
 
 @pytest.fixture
-async def people(db: DB, ddl: Any) -> AsyncIterator[DB]:
+async def people(db: DB, ddl: Any) -> DB:
     await db.execute(
         ddl("CREATE TABLE people (id {int} PRIMARY KEY, name {text}, owner {int}, secret {text})")
     )
     await db.insert_many([Person(id=i, name=f"n{i}", owner=i % 2, secret="s") for i in range(6)])
-    yield db
+    return db
 
 
 async def everything(db: DB, **options: Any) -> list[Row]:

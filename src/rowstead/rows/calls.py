@@ -5,6 +5,7 @@ Both worlds run what is made here; `compose` shows it.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple, TypeVar
@@ -13,11 +14,12 @@ from rowstead import bulk
 from rowstead.access import FULL_ACCESS, Access
 from rowstead.bulk import Group
 from rowstead.compiled import Compiler, columns_of
-from rowstead.conditions import EVERYTHING, VALUE, Shape, Where, read, read_count, term_count
+from rowstead.conditions import VALUE, Shape, Where, is_everything, read, read_count
 from rowstead.errors import ValidationError, did_you_mean
 from rowstead.ordering import Order, Sort, read_order
 from rowstead.paging import Page, Walk, counted_page, following_page
 from rowstead.plan import Call, Plan, Record
+from rowstead.rows.results import carry, carry_all
 from rowstead.rows.row import Row
 from rowstead.schema import Table
 from rowstead.sentinels import Inc, Now
@@ -201,6 +203,8 @@ def _insertable(
     if upsert:
         assert target is not None
         _check_upsert(table, target, [name for name, _ in given])
+    if not increments:
+        return tuple(given), values
     inserted = [v.start + v.by if isinstance(v, Inc) else v for v in values]
     return tuple(given), [*inserted, *(i.by for i in increments)]
 
@@ -232,27 +236,9 @@ def _stored(row: R, read_one: Callable[[Sequence[Record]], Any]) -> Callable[[Se
     """Reads the stored row back; the given one where the database ignored it."""
 
     def read_stored(records: Sequence[Record]) -> R:
-        return _carry(row, read_one(records)) if records else row
+        return carry(row, read_one(records)) if records else row
 
     return read_stored
-
-
-def _carry(given: Row, stored: R) -> R:
-    """The stored row with what the given one carries beside the database."""
-    for name in given.__fields_not_in_db__:
-        if name in given.model_fields_set:
-            vars(stored)[name] = vars(given)[name]
-            stored.model_fields_set.add(name)
-    return stored
-
-
-def _carry_all(given: Sequence[Row], plan: Plan[list[Row]]) -> Plan[list[Row]]:
-    stored = yield from plan
-    # Where rows were ignored, nobody says which of the given ones the stored ones are.
-    if len(stored) == len(given):
-        for row, kept in zip(given, stored, strict=True):
-            _carry(row, kept)
-    return stored
 
 
 def insert_many(
@@ -274,10 +260,10 @@ def insert_many(
     table = model.__rowstead__()
     target = target_of(table, on_conflict, conflict_target)
     plan = bulk.insert_many(compiler, table, _groups(everything, table, target), target, returning)
-    return _carry_all(everything, plan) if returning and model.__fields_not_in_db__ else plan
+    return carry_all(everything, plan) if returning and model.__fields_not_in_db__ else plan
 
 
-_NOT_PLAIN = frozenset({Inc, Now, type})
+_NOT_PLAIN = (Inc, Now, type)
 """Types of what is no value of a column (`type` is that of the bare word `Now`)."""
 
 
@@ -299,7 +285,7 @@ def _groups(rows: Sequence[Row], table: Table, target: Target | None) -> list[Gr
     for chosen, places in alike.items():
         names = [name for name in table.columns if name in chosen]
         values = _picked(names, [rows[i].__dict__ for i in places])
-        if any(not _NOT_PLAIN.isdisjoint(map(type, column)) for column in columns_of(values)):
+        if any(issubclass(t, _NOT_PLAIN) for column in columns_of(values) for t in set(map(type, column))):
             for place in places:
                 given, changes = _insertable(rows[place], table, target)
                 _join(groups, given, [changes], [place])
@@ -333,13 +319,18 @@ def _nothing(result: Any) -> Plan[Any]:
     return result
 
 
+_KEY_TYPES = frozenset({int, str, uuid.UUID})
+
+
 def key_filter(row: Row, table: Table) -> dict[str, Any]:
     """The row's key as a filter; a ValidationError where a part of it is not set."""
     key = require_key(table)
     missing = [name for name in key if name not in row.model_fields_set]
     if missing:
         raise ValidationError(f"the primary key of {table.name} is not set: {missing}", table=table.name)
-    return {name: {"eq": row.__dict__[name]} for name in key}
+    values = ((name, row.__dict__[name]) for name in key)
+    # Read faster, and to the same shape.
+    return {name: value if type(value) in _KEY_TYPES else {"eq": value} for name, value in values}
 
 
 def _guarded(row: Row, table: Table, where: Where) -> tuple[Shape, list[Any]]:
@@ -363,7 +354,7 @@ def update(compiler: Compiler, row: R, where: Where) -> Call[R | None]:
     compiled = compiler.get(("update", table, tuple(given), shape, table.all))
 
     def read_changed(records: Sequence[Record]) -> R | None:
-        return _carry(row, compiled.read_one(records)) if records else None
+        return carry(row, compiled.read_one(records)) if records else None
 
     return compiled.call([*changed, *key_values], read_changed)
 
@@ -372,7 +363,7 @@ def update_where(compiler: Compiler, row: Row, where: Where) -> Call[int]:
     """Change every row that fulfils `where`, which must not be empty. Key fields are not changed."""
     table = row.__rowstead__()
     shape, where_values = read(where, table)
-    if shape == EVERYTHING or not term_count(shape):
+    if is_everything(shape):
         raise ValidationError(f"update_where needs a filter; to change every row of {table.name} use raw SQL")
     given, values = _given(row, table, skip=table.key)
     if not given:

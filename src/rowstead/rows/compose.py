@@ -187,7 +187,7 @@ def compose(verb: str, *args: Any, placeholder: Callable[[int], str], **options:
     return Query(respell(call.text, placeholder), list(call.params))
 
 
-_PARAMETER = re.compile(r'"(?:[^"]|"")*"|\$(\d+)')
+_PARAMETER = re.compile(r'"(?:[^"]|"")*"|(?<![\w$])\$(\d+)')
 
 
 def respell(text: str, placeholder: Callable[[int], str]) -> str:

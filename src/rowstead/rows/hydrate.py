@@ -111,22 +111,18 @@ def _rows(model: type[BaseModel], fields: list[dict[str, Any]], given: frozenset
 def plain_fields(model: type[BaseModel]) -> Mapping[str, frozenset[type]] | None:
     """For each field, in order, the types that validation passes through; None where it does more."""
     schema: Any = model.__pydantic_core_schema__
-    if not isinstance(schema, dict) or model.__new__ is not object.__new__:
+    if model.__new__ is not object.__new__ or not _says_only(schema, "model", _MODEL_KEYS):
         return None
     if not isinstance(model.__pydantic_validator__, SchemaValidator):
         return None  # a Pydantic plugin watches every validation
-    config: Mapping[str, Any] = schema.get("config") or {}  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-    if (
-        not _says_only(schema, "model", _MODEL_KEYS)
-        or schema["cls"] is not model
-        or schema.get("custom_init")  # pyright: ignore[reportUnknownMemberType]
-        or schema.get("root_model")  # pyright: ignore[reportUnknownMemberType]
-        or config.keys() - {"title"}
-        or not _says_only(schema["schema"], "model-fields", _FIELDS_KEYS)
-    ):
+    if schema["cls"] is not model or schema.get("custom_init") or schema.get("root_model"):
+        return None
+    if schema.get("config", {}).keys() - {"title"}:
+        return None
+    if not _says_only(schema["schema"], "model-fields", _FIELDS_KEYS):
         return None
     accepted: dict[str, frozenset[type]] = {}
-    for name, field in schema["schema"]["fields"].items():  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    for name, field in schema["schema"]["fields"].items():
         types = _accepted(field["schema"]) if _says_only(field, "model-field", _FIELD_KEYS) else None
         if types is None:
             return None
@@ -148,4 +144,5 @@ def _accepted(schema: Any) -> frozenset[type] | None:
 
 
 def _says_only(schema: Any, type_: str, keys: frozenset[str]) -> bool:
-    return schema["type"] == type_ and keys.issuperset(schema)
+    # A class that waits for a forward reference has a stand-in for its schema.
+    return hasattr(schema, "items") and schema["type"] == type_ and keys.issuperset(schema)

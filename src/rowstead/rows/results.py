@@ -1,4 +1,7 @@
-"""Reads what raw SQL and EXPLAIN gave: records as rows of a class, a plan as text. Sends nothing."""
+"""What becomes of results: raw SQL's records as rows, a plan as text, stored rows with what they carried.
+
+Sends nothing.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from typing import Any, TypeVar
 
 from rowstead.compiled import Compiler
 from rowstead.dialects import Dialect
-from rowstead.plan import Call, Record
+from rowstead.plan import Call, Plan, Record
 from rowstead.rows.row import Row
 from rowstead.values import decoder
 
@@ -35,3 +38,22 @@ def explain(dialect: Dialect, call: Call[Any]) -> Call[str]:
         return "\n".join(str(record[-1]) for record in records)
 
     return Call(f"{dialect.explain} {call.text}", call.params, read_plan, table=call.table)
+
+
+def carry(given: Row, stored: R) -> R:
+    """The stored row with what the given one carries beside the database."""
+    for name in given.__fields_not_in_db__:
+        if name in given.model_fields_set:
+            vars(stored)[name] = vars(given)[name]
+            stored.model_fields_set.add(name)
+    return stored
+
+
+def carry_all(given: Sequence[Row], plan: Plan[list[Row]]) -> Plan[list[Row]]:
+    """The rows that `plan` stores, each with what its given one carries."""
+    stored = yield from plan
+    # Where rows were ignored, nobody says which of the given ones the stored ones are.
+    if len(stored) == len(given):
+        for row, kept in zip(given, stored, strict=True):
+            carry(row, kept)
+    return stored
