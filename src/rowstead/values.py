@@ -29,6 +29,7 @@ import math
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
+from pathlib import PurePath
 from typing import Any, TypeAlias, cast
 
 from pydantic import BaseModel, SecretBytes, SecretStr, TypeAdapter
@@ -106,7 +107,7 @@ def jsonable(value: Any) -> Any:
     """What `value` is in JSON; a ValidationError where it has no such form."""
     try:
         return to_jsonable_python(value, by_alias=False)
-    except PydanticSerializationError as error:
+    except (PydanticSerializationError, UnicodeDecodeError) as error:
         raise ValidationError(f"{type(value).__name__} cannot be written as JSON: {error}") from None
 
 
@@ -228,7 +229,8 @@ def _sequence(column: Column, codec: str) -> Encode:
 
 
 _JSON_FORM: Mapping[Kind, Encode] = {
-    # Inside JSON text: equal numbers and equal moments are equal texts.
+    # Inside JSON text, which has no bytes; equal numbers and equal moments are equal texts.
+    Kind.BYTES: bytes.hex,
     Kind.DECIMAL: lambda value: decimal_value(decimal_text(value)),
     Kind.DATETIME: lambda value: value.astimezone(_UTC) if value.tzinfo is not None else value,
 }
@@ -285,8 +287,10 @@ def unchanged(column: Column, codec: str) -> frozenset[type]:
 
 
 def _for_server(value: Any) -> Any:
-    """A value of a type that only the driver can judge; Pydantic's URLs travel as text."""
+    """A value of a type that only the driver can judge; paths and Pydantic's URLs travel as text."""
     value = _plain(value)
+    if isinstance(value, PurePath):
+        return str(value)
     return str(value) if type(value).__module__.startswith("pydantic") and hasattr(value, "host") else value
 
 
@@ -354,6 +358,8 @@ def decoder(column: Column, codec: str) -> Decode:
             return _from_text(_zoned_datetime)
         if column.kind is Kind.ENUM and column.type is not None:
             return _enum_decoder(column.type)
+        if column.element is not None and column.element.kind is Kind.BYTES:
+            return _bytes_list
         return _DECODE_SQLITE.get(column.kind)
     if codec == ASYNCPG_CODEC and column.kind is Kind.UUID:
         return _standard_uuid
@@ -361,6 +367,14 @@ def decoder(column: Column, codec: str) -> Decode:
         return lambda value: [_standard_uuid(v) for v in value] if type(value) is list else _json_read(value)
     # A pool that a user brought may have no JSON codec; a dict or a list never travels as text else.
     return _json_read if column.kind in (Kind.JSON, Kind.LIST) else None
+
+
+def _bytes_list(value: Any) -> Any:
+    return (
+        value
+        if type(value) is not str
+        else [None if v is None else bytes.fromhex(v) for v in json.loads(value)]
+    )
 
 
 def _standard_uuid(value: Any) -> Any:

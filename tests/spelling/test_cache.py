@@ -51,27 +51,55 @@ SHAPES: list[tuple[str, list[list[Any]], list[dict[str, Any]]]] = [
     ("query", [[User]], [{"name": "a", "limit": 1}, {"name": "b", "limit": 7}]),
     ("query", [[User]], [{"id": [1, 2]}, {"id": [3, 4]}]),
     ("query", [[User]], [{"id": list(range(20))}, {"id": list(range(999))}]),
-    ("query", [[User]], [{"where": {"or": [{"id": {"gt": 1}}, {"not": {"name": "a"}}]}},
-                         {"where": {"or": [{"id": {"gt": 5}}, {"not": {"name": "b"}}]}}]),
-    ("query", [[User]], [{"where": {"exists": {"table": User, "filter": {"id": "$outer.id", "name": "a"}}}},
-                         {"where": {"exists": {"table": User, "filter": {"id": "$outer.id", "name": "z"}}}}]),
+    (
+        "query",
+        [[User]],
+        [
+            {"where": {"or": [{"id": {"gt": 1}}, {"not": {"name": "a"}}]}},
+            {"where": {"or": [{"id": {"gt": 5}}, {"not": {"name": "b"}}]}},
+        ],
+    ),
+    (
+        "query",
+        [[User]],
+        [
+            {"where": {"exists": {"table": User, "filter": {"id": "$outer.id", "name": "a"}}}},
+            {"where": {"exists": {"table": User, "filter": {"id": "$outer.id", "name": "z"}}}},
+        ],
+    ),
     ("query", [[User]], [{"order": "-name,id"}, {"order": ["-name", "id"]}]),
     ("count", [[User]], [{"name": "a"}, {"name": "b"}]),
     ("insert", [[User(name="a")], [User(name="b")]], [{}]),
     ("insert", [[User(id=1, name="a")], [User(id=2, name="b")]], [{"on_conflict": "upsert"}]),
-    ("update", [[User(id=1, name="a")], [User(id=2, name="b")]], [{"where": {"email": "x"}}, {"where": {"email": "y"}}]),
+    (
+        "update",
+        [[User(id=1, name="a")], [User(id=2, name="b")]],
+        [{"where": {"email": "x"}}, {"where": {"email": "y"}}],
+    ),
     ("update", [[Counter.patch(id=1, n=Inc())], [Counter.patch(id=2, n=Inc(5))]], [{}]),
-    ("insert", [[Counter.patch(id=1, n=Inc())], [Counter.patch(id=2, n=Inc(5, 6))]], [{"on_conflict": "upsert"}]),
+    (
+        "insert",
+        [[Counter.patch(id=1, n=Inc())], [Counter.patch(id=2, n=Inc(5, 6))]],
+        [{"on_conflict": "upsert"}],
+    ),
     ("delete", [[User(id=1)], [User(id=2, name="b")]], [{}]),
     ("page", [[User]], [{"limit": 1}, {"limit": 9}]),
 ]
 
 
-@pytest.mark.parametrize(("verb", "arguments", "options"), SHAPES, ids=[f"{s[0]}-{i}" for i, s in enumerate(SHAPES)])
+@pytest.mark.parametrize(
+    ("verb", "arguments", "options"), SHAPES, ids=[f"{s[0]}-{i}" for i, s in enumerate(SHAPES)]
+)
 def test_a_shape_is_compiled_once_whatever_its_values(
-    compiler: Compiler, compilations: list[Any], verb: str, arguments: list[list[Any]], options: list[dict[str, Any]]
+    compiler: Compiler,
+    compilations: list[Any],
+    verb: str,
+    arguments: list[list[Any]],
+    options: list[dict[str, Any]],
 ) -> None:
-    calls = [first_call(compiler, verb, *positional, **named) for positional in arguments for named in options]
+    calls = [
+        first_call(compiler, verb, *positional, **named) for positional in arguments for named in options
+    ]
     assert len(calls) > 1
     assert len({call.text for call in calls}) == 1
     assert len(compilations) == 1
@@ -80,15 +108,28 @@ def test_a_shape_is_compiled_once_whatever_its_values(
 
 def test_other_shapes_are_other_statements(compiler: Compiler, compilations: list[Any]) -> None:
     calls: list[dict[str, Any]] = [
-        {"id": 1}, {"id": None}, {"id": [1]}, {"id": [1, 2]}, {"id": [1, None]}, {"where": {"id": {"gt": 1}}},
-        {"where": {"id": {"gte": 1}}}, {"id": 1, "order": "id"}, {"id": 1, "order": "-id"}, {"id": 1, "limit": 1},
-        {"id": 1, "offset": 1}, {"where": {"not": {"id": 1}}}, {"where": {"id": {"not": 1}}}, {"name": "a"},
+        {"id": 1},
+        {"id": None},
+        {"id": [1]},
+        {"id": [1, 2]},
+        {"id": [1, None]},
+        {"where": {"id": {"gt": 1}}},
+        {"where": {"id": {"gte": 1}}},
+        {"id": 1, "order": "id"},
+        {"id": 1, "order": "-id"},
+        {"id": 1, "limit": 1},
+        {"id": 1, "offset": 1},
+        {"where": {"not": {"id": 1}}},
+        {"where": {"id": {"not": 1}}},
+        {"name": "a"},
     ]
     texts = [first_call(compiler, "query", User, **options).text for options in calls]
     assert len(set(texts)) == len(calls) == len(compilations) == len(compiler.kept)
 
 
-def test_the_cache_holds_at_most_512_texts_and_forgets_the_oldest(compiler: Compiler, compilations: list[Any]) -> None:
+def test_the_cache_holds_at_most_512_texts_and_forgets_the_oldest(
+    compiler: Compiler, compilations: list[Any]
+) -> None:
     assert MAX_TEXTS == 512
     fields: dict[str, Any] = {f"c{i}": (int | None, None) for i in range(30)}
 
@@ -176,7 +217,9 @@ async def test_two_classes_of_one_table_read_their_own_rows(db: DB, ddl: Any) ->
         assert (user.name, named.name) == ("a", b"a")
 
 
-async def test_a_handle_compiles_a_shape_once_for_all_its_transactions(db: DB, ddl: Any, compilations: list[Any]) -> None:
+async def test_a_handle_compiles_a_shape_once_for_all_its_transactions(
+    db: DB, ddl: Any, compilations: list[Any]
+) -> None:
     await db.execute(ddl("CREATE TABLE users (id {int} PRIMARY KEY, name {text}, email {text})"))
     for i in range(3):
         await db.insert(User(id=i, name="a"))

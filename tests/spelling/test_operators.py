@@ -65,15 +65,32 @@ USERS: Sequence[tuple[Any, str, str, Any]] = [
     ({"email": ["a", None]}, "email IN ($1) OR email IS NULL", "email IN (?) OR email IS NULL", ["a"]),
     ({"email": [None]}, "email IS NULL", "email IS NULL", []),
     ({"name": TWENTY}, "name = ANY($1)", "name IN (SELECT value FROM json_each(?))", ([TWENTY], [AS_JSON])),
-    ({"email": [*TWENTY, None]}, "email = ANY($1) OR email IS NULL",
-     "email IN (SELECT value FROM json_each(?)) OR email IS NULL", ([TWENTY], [AS_JSON])),
+    (
+        {"email": [*TWENTY, None]},
+        "email = ANY($1) OR email IS NULL",
+        "email IN (SELECT value FROM json_each(?)) OR email IS NULL",
+        ([TWENTY], [AS_JSON]),
+    ),
     ({"name": {"not_in": ["a"]}}, "(name NOT IN ($1))", "(name NOT IN (?))", ["a"]),
-    ({"email": {"not_in": ["a"]}}, "(email NOT IN ($1)) OR email IS NULL", "(email NOT IN (?)) OR email IS NULL", ["a"]),
-    ({"email": {"not_in": ["a", None]}}, "(email NOT IN ($1)) AND email IS NOT NULL",
-     "(email NOT IN (?)) AND email IS NOT NULL", ["a"]),
+    (
+        {"email": {"not_in": ["a"]}},
+        "(email NOT IN ($1)) OR email IS NULL",
+        "(email NOT IN (?)) OR email IS NULL",
+        ["a"],
+    ),
+    (
+        {"email": {"not_in": ["a", None]}},
+        "(email NOT IN ($1)) AND email IS NOT NULL",
+        "(email NOT IN (?)) AND email IS NOT NULL",
+        ["a"],
+    ),
     ({"name": {"not_in": []}}, "true", "1 = 1", []),
-    ({"name": {"not_in": TWENTY}}, "name <> ALL($1)", "name NOT IN (SELECT value FROM json_each(?))",
-     ([TWENTY], [AS_JSON])),
+    (
+        {"name": {"not_in": TWENTY}},
+        "name <> ALL($1)",
+        "name NOT IN (SELECT value FROM json_each(?))",
+        ([TWENTY], [AS_JSON]),
+    ),
     ({"name": {"like": "a_[%*"}}, "name LIKE $1 ESCAPE ''", "name GLOB ?", (["a_[%*"], ["a?[[]*[*]"])),
     ({"name": {"ilike": "a%"}}, "name ILIKE $1 ESCAPE ''", "rowstead_ilike(?, name)", ["a%"]),
     ({"name": {"contains": "a%"}}, "strpos(name, $1) > 0", "instr(name, ?) > 0", ["a%"]),
@@ -81,33 +98,81 @@ USERS: Sequence[tuple[Any, str, str, Any]] = [
     ({"email": {"is_null": True}}, "email IS NULL", "email IS NULL", []),
     ({"email": {"is_null": False}}, "email IS NOT NULL", "email IS NOT NULL", []),
     ({"email": {"is_not_null": True}}, "email IS NOT NULL", "email IS NOT NULL", []),
-    ({"id": {"in_subquery": {"table": Item, "columns": ["user"]}}},
-     'id IN (SELECT inner_1."user" FROM shop.items AS inner_1)',
-     "id IN (SELECT inner_1.user FROM shop.items AS inner_1)", []),
-    ({"id": {"in_subquery": {"table": Item, "columns": ["user"], "filter": {"id": {"gt": 5}}, "order": "-at", "limit": 3,
-                             "offset": 2}}, "name": "a"},
-     'id IN (SELECT inner_1."user" FROM shop.items AS inner_1 WHERE inner_1.id > $1'
-     " ORDER BY inner_1.at DESC NULLS LAST LIMIT $2 OFFSET $3) AND name = $4",
-     "id IN (SELECT inner_1.user FROM shop.items AS inner_1 WHERE inner_1.id > ?"
-     " ORDER BY inner_1.at DESC LIMIT ? OFFSET ?) AND name = ?", [5, 3, 2, "a"]),
-    ({"exists": OF_USER}, 'EXISTS (SELECT 1 FROM shop.items AS inner_1 WHERE inner_1."user" = users.id)',
-     "EXISTS (SELECT 1 FROM shop.items AS inner_1 WHERE inner_1.user = users.id)", []),
-    ({"not_exists": OF_USER}, 'NOT (EXISTS (SELECT 1 FROM shop.items AS inner_1 WHERE inner_1."user" = users.id))',
-     "NOT (EXISTS (SELECT 1 FROM shop.items AS inner_1 WHERE inner_1.user = users.id))", []),
-    ({"exists": {"table": User, "filter": {"id": {"lt": "$outer.id"}, "exists": {
-        "table": User, "filter": {"id": "$outer.id"}}}}},
-     "EXISTS (SELECT 1 FROM users AS inner_1 WHERE inner_1.id < users.id AND"
-     " (EXISTS (SELECT 1 FROM users AS inner_2 WHERE inner_2.id = inner_1.id)))",
-     "EXISTS (SELECT 1 FROM users AS inner_1 WHERE inner_1.id < users.id AND"
-     " (EXISTS (SELECT 1 FROM users AS inner_2 WHERE inner_2.id = inner_1.id)))", []),
+    (
+        {"id": {"in_subquery": {"table": Item, "columns": ["user"]}}},
+        'id IN (SELECT inner_1."user" FROM shop.items AS inner_1)',
+        "id IN (SELECT inner_1.user FROM shop.items AS inner_1)",
+        [],
+    ),
+    (
+        {
+            "id": {
+                "in_subquery": {
+                    "table": Item,
+                    "columns": ["user"],
+                    "filter": {"id": {"gt": 5}},
+                    "order": "-at",
+                    "limit": 3,
+                    "offset": 2,
+                }
+            },
+            "name": "a",
+        },
+        'id IN (SELECT inner_1."user" FROM shop.items AS inner_1 WHERE inner_1.id > $1'
+        " ORDER BY inner_1.at DESC NULLS LAST LIMIT $2 OFFSET $3) AND name = $4",
+        "id IN (SELECT inner_1.user FROM shop.items AS inner_1 WHERE inner_1.id > ?"
+        " ORDER BY inner_1.at DESC LIMIT ? OFFSET ?) AND name = ?",
+        [5, 3, 2, "a"],
+    ),
+    (
+        {"exists": OF_USER},
+        'EXISTS (SELECT 1 FROM shop.items AS inner_1 WHERE inner_1."user" = users.id)',
+        "EXISTS (SELECT 1 FROM shop.items AS inner_1 WHERE inner_1.user = users.id)",
+        [],
+    ),
+    (
+        {"not_exists": OF_USER},
+        'NOT (EXISTS (SELECT 1 FROM shop.items AS inner_1 WHERE inner_1."user" = users.id))',
+        "NOT (EXISTS (SELECT 1 FROM shop.items AS inner_1 WHERE inner_1.user = users.id))",
+        [],
+    ),
+    (
+        {
+            "exists": {
+                "table": User,
+                "filter": {
+                    "id": {"lt": "$outer.id"},
+                    "exists": {"table": User, "filter": {"id": "$outer.id"}},
+                },
+            }
+        },
+        "EXISTS (SELECT 1 FROM users AS inner_1 WHERE inner_1.id < users.id AND"
+        " (EXISTS (SELECT 1 FROM users AS inner_2 WHERE inner_2.id = inner_1.id)))",
+        "EXISTS (SELECT 1 FROM users AS inner_1 WHERE inner_1.id < users.id AND"
+        " (EXISTS (SELECT 1 FROM users AS inner_2 WHERE inner_2.id = inner_1.id)))",
+        [],
+    ),
     ({"id": 1, "name": "a"}, "id = $1 AND name = $2", "id = ? AND name = ?", [1, "a"]),
     ([{"id": 1}, {"id": 2}], "id = $1 OR id = $2", "id = ? OR id = ?", [1, 2]),
     ({"id": {"gt": 1, "lte": 9}}, "id > $1 AND id <= $2", "id > ? AND id <= ?", [1, 9]),
-    ({"or": [{"id": 1, "name": "a"}, {"id": 2}]}, "id = $1 AND name = $2 OR id = $3", "id = ? AND name = ? OR id = ?",
-     [1, "a", 2]),
-    ({"and": [[{"id": 1}, {"id": 2}], {"name": "a"}]}, "(id = $1 OR id = $2) AND name = $3",
-     "(id = ? OR id = ?) AND name = ?", [1, 2, "a"]),
-    ({"not": {"id": 1, "name": "a"}}, "(id = $1 AND name = $2) IS NOT TRUE", "(id = ? AND name = ?) IS NOT TRUE", [1, "a"]),
+    (
+        {"or": [{"id": 1, "name": "a"}, {"id": 2}]},
+        "id = $1 AND name = $2 OR id = $3",
+        "id = ? AND name = ? OR id = ?",
+        [1, "a", 2],
+    ),
+    (
+        {"and": [[{"id": 1}, {"id": 2}], {"name": "a"}]},
+        "(id = $1 OR id = $2) AND name = $3",
+        "(id = ? OR id = ?) AND name = ?",
+        [1, 2, "a"],
+    ),
+    (
+        {"not": {"id": 1, "name": "a"}},
+        "(id = $1 AND name = $2) IS NOT TRUE",
+        "(id = ? AND name = ?) IS NOT TRUE",
+        [1, "a"],
+    ),
     ({"col": {"name": "id", "gt": 1}}, "id > $1", "id > ?", [1]),
     ({"or": []}, "false", "0 = 1", []),
     # A condition that is always false needs none of the values beside it.
@@ -115,7 +180,9 @@ USERS: Sequence[tuple[Any, str, str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("where", "postgres", "sqlite", "params"), USERS, ids=[str(u[0])[:50] for u in USERS])
+@pytest.mark.parametrize(
+    ("where", "postgres", "sqlite", "params"), USERS, ids=[str(u[0])[:50] for u in USERS]
+)
 def test_a_filter_on_text_and_numbers_is_spelled(where: Any, postgres: str, sqlite: str, params: Any) -> None:
     for_postgres, for_sqlite = params if isinstance(params, tuple) else (params, params)
     call = first_call(POSTGRES, "query", User, where=where)
@@ -128,19 +195,38 @@ D = Decimal
 TYPED: Sequence[tuple[Any, str, str, Any]] = [
     ({"price": D("1.50")}, "price = $1", "price = ?", ([D("1.50")], ["1.5"])),
     ({"price": {"gt": 1}}, "price > $1", "rowstead_decimal(price) > rowstead_decimal(?)", ([D(1)], ["1"])),
-    ({"price": {"between": [1, D("2.5")]}}, "price BETWEEN $1 AND $2",
-     "rowstead_decimal(price) BETWEEN rowstead_decimal(?) AND rowstead_decimal(?)", ([D(1), D("2.5")], ["1", "2.5"])),
+    (
+        {"price": {"between": [1, D("2.5")]}},
+        "price BETWEEN $1 AND $2",
+        "rowstead_decimal(price) BETWEEN rowstead_decimal(?) AND rowstead_decimal(?)",
+        ([D(1), D("2.5")], ["1", "2.5"]),
+    ),
     ({"at": {"lt": Now()}}, "at < CURRENT_TIMESTAMP", "at < CURRENT_TIMESTAMP", []),
-    ({"at": {"gte": datetime.datetime(2024, 1, 2, 3)}}, "at >= $1", "at >= ?",
-     ([datetime.datetime(2024, 1, 2, 3)], ["2024-01-02 03:00:00"])),
-    ({"data": {"eq": {"b": 1, "a": [None]}}}, "data = $1", "data = ?", ([{"b": 1, "a": [None]}], ['{"a":[null],"b":1}'])),
+    (
+        {"at": {"gte": datetime.datetime(2024, 1, 2, 3)}},
+        "at >= $1",
+        "at >= ?",
+        ([datetime.datetime(2024, 1, 2, 3)], ["2024-01-02 03:00:00"]),
+    ),
+    (
+        {"data": {"eq": {"b": 1, "a": [None]}}},
+        "data = $1",
+        "data = ?",
+        ([{"b": 1, "a": [None]}], ['{"a":[null],"b":1}']),
+    ),
     ({"raw": b"\xff"}, "raw = $1", "raw = ?", [b"\xff"]),
-    ({"raw": [bytes([i]) for i in range(17)]}, "raw = ANY($1)", "raw IN (SELECT rowstead_bytes(value) FROM json_each(?))",
-     ([[bytes([i]) for i in range(17)]], ["[" + ",".join(f'"{i:02x}"' for i in range(17)) + "]"])),
+    (
+        {"raw": [bytes([i]) for i in range(17)]},
+        "raw = ANY($1)",
+        "raw IN (SELECT rowstead_bytes(value) FROM json_each(?))",
+        ([[bytes([i]) for i in range(17)]], ["[" + ",".join(f'"{i:02x}"' for i in range(17)) + "]"]),
+    ),
 ]
 
 
-@pytest.mark.parametrize(("where", "postgres", "sqlite", "params"), TYPED, ids=[str(u[0])[:40] for u in TYPED])
+@pytest.mark.parametrize(
+    ("where", "postgres", "sqlite", "params"), TYPED, ids=[str(u[0])[:40] for u in TYPED]
+)
 def test_a_filter_on_other_types_is_spelled(where: Any, postgres: str, sqlite: str, params: Any) -> None:
     for_postgres, for_sqlite = params if isinstance(params, tuple) else (params, params)
     call = first_call(POSTGRES, "query", Item, where=where)
@@ -183,7 +269,9 @@ def test_an_order_is_spelled(order: Any, postgres: str, sqlite: str) -> None:
 
 
 def test_decimals_are_ordered_as_numbers_on_sqlite() -> None:
-    assert first_call(POSTGRES, "query", Item, order="-price").text.endswith("FROM shop.items ORDER BY price DESC")
+    assert first_call(POSTGRES, "query", Item, order="-price").text.endswith(
+        "FROM shop.items ORDER BY price DESC"
+    )
     assert first_call(LITE, "query", Item, order="-price").text.endswith(
         "FROM shop.items ORDER BY rowstead_decimal(price) DESC"
     )

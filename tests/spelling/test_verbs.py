@@ -58,121 +58,348 @@ ODD_LITE = "id, `group`, `Mixed`, `select`"
 
 # (verb, arguments, options, PostgreSQL, SQLite, parameters); where SQLite's parameters differ, both.
 VERB_TEXTS: Sequence[tuple[str, Sequence[Any], dict[str, Any], str, str, Any]] = [
-    ("get", [User], {"id": 1}, f"SELECT {ALL} FROM users WHERE id = $1", f"SELECT {ALL} FROM users WHERE id = ?", [1]),
-    ("get", [User], {"email": "a"}, f"SELECT {ALL} FROM users WHERE email = $1 LIMIT 1",
-     f"SELECT {ALL} FROM users WHERE email = ? LIMIT 1", ["a"]),
-    ("get", [User], {"id": 1, "email": None}, f"SELECT {ALL} FROM users WHERE id = $1 AND email IS NULL",
-     f"SELECT {ALL} FROM users WHERE id = ? AND email IS NULL", [1]),
-    ("get", [Stay], {"room": 1, "day": DAY}, f"SELECT {STAY} FROM hotel.stays WHERE room = $1 AND day = $2",
-     f"SELECT {STAY} FROM hotel.stays WHERE room = ? AND day = ?", ([1, DAY], [1, "2024-02-29"])),
-    ("get", [Stay], {"room": 1}, f"SELECT {STAY} FROM hotel.stays WHERE room = $1 LIMIT 1",
-     f"SELECT {STAY} FROM hotel.stays WHERE room = ? LIMIT 1", [1]),
+    (
+        "get",
+        [User],
+        {"id": 1},
+        f"SELECT {ALL} FROM users WHERE id = $1",
+        f"SELECT {ALL} FROM users WHERE id = ?",
+        [1],
+    ),
+    (
+        "get",
+        [User],
+        {"email": "a"},
+        f"SELECT {ALL} FROM users WHERE email = $1 LIMIT 1",
+        f"SELECT {ALL} FROM users WHERE email = ? LIMIT 1",
+        ["a"],
+    ),
+    (
+        "get",
+        [User],
+        {"id": 1, "email": None},
+        f"SELECT {ALL} FROM users WHERE id = $1 AND email IS NULL",
+        f"SELECT {ALL} FROM users WHERE id = ? AND email IS NULL",
+        [1],
+    ),
+    (
+        "get",
+        [Stay],
+        {"room": 1, "day": DAY},
+        f"SELECT {STAY} FROM hotel.stays WHERE room = $1 AND day = $2",
+        f"SELECT {STAY} FROM hotel.stays WHERE room = ? AND day = ?",
+        ([1, DAY], [1, "2024-02-29"]),
+    ),
+    (
+        "get",
+        [Stay],
+        {"room": 1},
+        f"SELECT {STAY} FROM hotel.stays WHERE room = $1 LIMIT 1",
+        f"SELECT {STAY} FROM hotel.stays WHERE room = ? LIMIT 1",
+        [1],
+    ),
     ("query", [User], {}, f"SELECT {ALL} FROM users", f"SELECT {ALL} FROM users", []),
-    ("query", [User], {"email": None}, f"SELECT {ALL} FROM users WHERE email IS NULL",
-     f"SELECT {ALL} FROM users WHERE email IS NULL", []),
-    ("query", [User], {"id": [1, 5, 7]}, f"SELECT {ALL} FROM users WHERE id IN ($1, $2, $3)",
-     f"SELECT {ALL} FROM users WHERE id IN (?, ?, ?)", [1, 5, 7]),
-    ("query", [User], {"name": "a", "order": "-id", "limit": 5, "offset": 6},
-     f"SELECT {ALL} FROM users WHERE name = $1 ORDER BY id DESC LIMIT $2 OFFSET $3",
-     f"SELECT {ALL} FROM users WHERE name = ? ORDER BY id DESC LIMIT ? OFFSET ?", ["a", 5, 6]),
-    ("query", [User], {"limit": 5}, f"SELECT {ALL} FROM users LIMIT $1", f"SELECT {ALL} FROM users LIMIT ?", [5]),
-    ("query", [User], {"name": "a", "where": [{"id": 1}, {"id": 2}]},
-     f"SELECT {ALL} FROM users WHERE name = $1 AND (id = $2 OR id = $3)",
-     f"SELECT {ALL} FROM users WHERE name = ? AND (id = ? OR id = ?)", ["a", 1, 2]),
+    (
+        "query",
+        [User],
+        {"email": None},
+        f"SELECT {ALL} FROM users WHERE email IS NULL",
+        f"SELECT {ALL} FROM users WHERE email IS NULL",
+        [],
+    ),
+    (
+        "query",
+        [User],
+        {"id": [1, 5, 7]},
+        f"SELECT {ALL} FROM users WHERE id IN ($1, $2, $3)",
+        f"SELECT {ALL} FROM users WHERE id IN (?, ?, ?)",
+        [1, 5, 7],
+    ),
+    (
+        "query",
+        [User],
+        {"name": "a", "order": "-id", "limit": 5, "offset": 6},
+        f"SELECT {ALL} FROM users WHERE name = $1 ORDER BY id DESC LIMIT $2 OFFSET $3",
+        f"SELECT {ALL} FROM users WHERE name = ? ORDER BY id DESC LIMIT ? OFFSET ?",
+        ["a", 5, 6],
+    ),
+    (
+        "query",
+        [User],
+        {"limit": 5},
+        f"SELECT {ALL} FROM users LIMIT $1",
+        f"SELECT {ALL} FROM users LIMIT ?",
+        [5],
+    ),
+    (
+        "query",
+        [User],
+        {"name": "a", "where": [{"id": 1}, {"id": 2}]},
+        f"SELECT {ALL} FROM users WHERE name = $1 AND (id = $2 OR id = $3)",
+        f"SELECT {ALL} FROM users WHERE name = ? AND (id = ? OR id = ?)",
+        ["a", 1, 2],
+    ),
     ("count", [User], {}, "SELECT count(*) FROM users", "SELECT count(*) FROM users", []),
-    ("count", [User], {"name": "a"}, "SELECT count(*) FROM users WHERE name = $1",
-     "SELECT count(*) FROM users WHERE name = ?", ["a"]),
-    ("exists", [User], {"name": "a"}, "SELECT 1 FROM users WHERE name = $1 LIMIT 1",
-     "SELECT 1 FROM users WHERE name = ? LIMIT 1", ["a"]),
-    ("insert", [User(name="a")], {}, f"INSERT INTO users (name) VALUES ($1) RETURNING {ALL}",
-     f"INSERT INTO users (name) VALUES (?) RETURNING {ALL}", ["a"]),
-    ("insert", [User(email=None, name="a", id=None)], {},
-     f"INSERT INTO users (id, name, email) VALUES ($1, $2, $3) RETURNING {ALL}",
-     f"INSERT INTO users (id, name, email) VALUES (?, ?, ?) RETURNING {ALL}", [None, "a", None]),
-    ("insert", [User.patch()], {}, f"INSERT INTO users DEFAULT VALUES RETURNING {ALL}",
-     f"INSERT INTO users DEFAULT VALUES RETURNING {ALL}", []),
-    ("insert", [Stay.patch(room=1, at=Now())], {},
-     f"INSERT INTO hotel.stays (room, at) VALUES ($1, CURRENT_TIMESTAMP) RETURNING {STAY}",
-     f"INSERT INTO hotel.stays (room, at) VALUES (?, CURRENT_TIMESTAMP) RETURNING {STAY}", [1]),
-    ("insert", [User(id=1, name="a", email="x")], {"on_conflict": "upsert"},
-     "INSERT INTO users (id, name, email) VALUES ($1, $2, $3) ON CONFLICT (id) DO UPDATE"
-     f" SET name = excluded.name, email = excluded.email RETURNING {ALL}",
-     "INSERT INTO users (id, name, email) VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE"
-     f" SET name = excluded.name, email = excluded.email RETURNING {ALL}", [1, "a", "x"]),
-    ("insert", [User(name="a", email="x")], {"on_conflict": "upsert", "conflict_target": "email"},
-     f"INSERT INTO users (name, email) VALUES ($1, $2) ON CONFLICT (email) DO UPDATE SET name = excluded.name RETURNING {ALL}",
-     f"INSERT INTO users (name, email) VALUES (?, ?) ON CONFLICT (email) DO UPDATE SET name = excluded.name RETURNING {ALL}",
-     ["a", "x"]),
-    ("insert", [User(name="a")], {"on_conflict": "ignore"},
-     f"INSERT INTO users (name) VALUES ($1) ON CONFLICT DO NOTHING RETURNING {ALL}",
-     f"INSERT INTO users (name) VALUES (?) ON CONFLICT DO NOTHING RETURNING {ALL}", ["a"]),
-    ("insert", [User(name="a")], {"on_conflict": "ignore", "conflict_target": ["email"]},
-     f"INSERT INTO users (name) VALUES ($1) ON CONFLICT (email) DO NOTHING RETURNING {ALL}",
-     f"INSERT INTO users (name) VALUES (?) ON CONFLICT (email) DO NOTHING RETURNING {ALL}", ["a"]),
-    ("insert", [Stay.patch(room=1, day=DAY, guests=Inc(2, start=10), price=Inc(Decimal("0.5")))], {"on_conflict": "upsert"},
-     "INSERT INTO hotel.stays (room, day, guests, price) VALUES ($1, $2, $3, $4) ON CONFLICT (room, day) DO UPDATE"
-     f" SET guests = hotel.stays.guests + $5, price = hotel.stays.price + $6 RETURNING {STAY}",
-     "INSERT INTO hotel.stays (room, day, guests, price) VALUES (?, ?, ?, ?) ON CONFLICT (room, day) DO UPDATE"
-     f" SET guests = hotel.stays.guests + ?, price = rowstead_decimal_add(hotel.stays.price, ?) RETURNING {STAY}",
-     ([1, DAY, 12, Decimal("0.5"), 2, Decimal("0.5")], [1, "2024-02-29", 12, "0.5", 2, "0.5"])),
-    ("update", [User(id=1, name="b")], {}, f"UPDATE users SET name = $1 WHERE id = $2 RETURNING {ALL}",
-     f"UPDATE users SET name = ? WHERE id = ? RETURNING {ALL}", ["b", 1]),
-    ("update", [User(id=1, name="b")], {"where": {"email": "a@x"}},
-     f"UPDATE users SET name = $1 WHERE id = $2 AND email = $3 RETURNING {ALL}",
-     f"UPDATE users SET name = ? WHERE id = ? AND email = ? RETURNING {ALL}", ["b", 1, "a@x"]),
-    ("update", [User(id=1, name="b")], {"where": [{"email": "a"}, {"email": None}]},
-     f"UPDATE users SET name = $1 WHERE id = $2 AND (email = $3 OR email IS NULL) RETURNING {ALL}",
-     f"UPDATE users SET name = ? WHERE id = ? AND (email = ? OR email IS NULL) RETURNING {ALL}", ["b", 1, "a"]),
-    ("update", [Stay.patch(room=1, day=DAY, guests=Inc(), price=Inc(-2), at=Now())], {},
-     "UPDATE hotel.stays SET guests = guests + $1, price = price + $2, at = CURRENT_TIMESTAMP"
-     f" WHERE room = $3 AND day = $4 RETURNING {STAY}",
-     "UPDATE hotel.stays SET guests = guests + ?, price = rowstead_decimal_add(price, ?), at = CURRENT_TIMESTAMP"
-     f" WHERE room = ? AND day = ? RETURNING {STAY}",
-     ([1, Decimal(-2), 1, DAY], [1, "-2", 1, "2024-02-29"])),
-    ("update_where", [User.patch(name="archived")], {"where": {"id": [1, 2, 3]}},
-     "UPDATE users SET name = $1 WHERE id IN ($2, $3, $4)", "UPDATE users SET name = ? WHERE id IN (?, ?, ?)",
-     ["archived", 1, 2, 3]),
-    ("delete", [User(id=1, name="a")], {}, "DELETE FROM users WHERE id = $1", "DELETE FROM users WHERE id = ?", [1]),
-    ("delete", [User(id=1, name="a")], {"where": {"email": None}}, "DELETE FROM users WHERE id = $1 AND email IS NULL",
-     "DELETE FROM users WHERE id = ? AND email IS NULL", [1]),
-    ("delete_many", [User, [1, 2, 3]], {}, "DELETE FROM users WHERE id IN ($1, $2, $3)",
-     "DELETE FROM users WHERE id IN (?, ?, ?)", [1, 2, 3]),
-    ("delete_many", [User, range(20)], {}, "DELETE FROM users WHERE id = ANY($1)",
-     "DELETE FROM users WHERE id IN (SELECT value FROM json_each(?))",
-     ([list(range(20))], ["[" + ",".join(map(str, range(20))) + "]"])),
-    ("iter_rows", [User], {}, f"SELECT {ALL} FROM users ORDER BY id LIMIT $1",
-     f"SELECT {ALL} FROM users ORDER BY id LIMIT ?", [500]),
-    ("iter_rows", [User], {"order": "-email", "batch_size": 10},
-     f"SELECT {ALL} FROM users WHERE email IS NOT NULL ORDER BY email DESC, id LIMIT $1",
-     f"SELECT {ALL} FROM users WHERE email IS NOT NULL ORDER BY email DESC, id LIMIT ?", [10]),
-    ("iter_rows_keyset", [User], {"by": "name", "batch_size": 10}, f"SELECT {ALL} FROM users ORDER BY name, id LIMIT $1",
-     f"SELECT {ALL} FROM users ORDER BY name, id LIMIT ?", [10]),
-    ("page", [User], {"limit": 10, "offset": 5, "count": False},
-     f"SELECT {ALL} FROM users ORDER BY id LIMIT $1 OFFSET $2", f"SELECT {ALL} FROM users ORDER BY id LIMIT ? OFFSET ?",
-     [11, 5]),
-    ("page", [User], {"limit": 10, "name": "a"},
-     f"SELECT {ALL}, (SELECT count(*) FROM users WHERE name = $1) AS anon_1 FROM users WHERE name = $1"
-     " ORDER BY id LIMIT $2",
-     f"SELECT {ALL}, (SELECT count(*) FROM users WHERE name = ?) AS anon_1 FROM users WHERE name = ?"
-     " ORDER BY id LIMIT ?", (["a", 10], ["a", "a", 10])),
+    (
+        "count",
+        [User],
+        {"name": "a"},
+        "SELECT count(*) FROM users WHERE name = $1",
+        "SELECT count(*) FROM users WHERE name = ?",
+        ["a"],
+    ),
+    (
+        "exists",
+        [User],
+        {"name": "a"},
+        "SELECT 1 FROM users WHERE name = $1 LIMIT 1",
+        "SELECT 1 FROM users WHERE name = ? LIMIT 1",
+        ["a"],
+    ),
+    (
+        "insert",
+        [User(name="a")],
+        {},
+        f"INSERT INTO users (name) VALUES ($1) RETURNING {ALL}",
+        f"INSERT INTO users (name) VALUES (?) RETURNING {ALL}",
+        ["a"],
+    ),
+    (
+        "insert",
+        [User(email=None, name="a", id=None)],
+        {},
+        f"INSERT INTO users (id, name, email) VALUES ($1, $2, $3) RETURNING {ALL}",
+        f"INSERT INTO users (id, name, email) VALUES (?, ?, ?) RETURNING {ALL}",
+        [None, "a", None],
+    ),
+    (
+        "insert",
+        [User.patch()],
+        {},
+        f"INSERT INTO users DEFAULT VALUES RETURNING {ALL}",
+        f"INSERT INTO users DEFAULT VALUES RETURNING {ALL}",
+        [],
+    ),
+    (
+        "insert",
+        [Stay.patch(room=1, at=Now())],
+        {},
+        f"INSERT INTO hotel.stays (room, at) VALUES ($1, CURRENT_TIMESTAMP) RETURNING {STAY}",
+        f"INSERT INTO hotel.stays (room, at) VALUES (?, CURRENT_TIMESTAMP) RETURNING {STAY}",
+        [1],
+    ),
+    (
+        "insert",
+        [User(id=1, name="a", email="x")],
+        {"on_conflict": "upsert"},
+        "INSERT INTO users (id, name, email) VALUES ($1, $2, $3) ON CONFLICT (id) DO UPDATE"
+        f" SET name = excluded.name, email = excluded.email RETURNING {ALL}",
+        "INSERT INTO users (id, name, email) VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE"
+        f" SET name = excluded.name, email = excluded.email RETURNING {ALL}",
+        [1, "a", "x"],
+    ),
+    (
+        "insert",
+        [User(name="a", email="x")],
+        {"on_conflict": "upsert", "conflict_target": "email"},
+        f"INSERT INTO users (name, email) VALUES ($1, $2) ON CONFLICT (email) DO UPDATE SET name = excluded.name RETURNING {ALL}",
+        f"INSERT INTO users (name, email) VALUES (?, ?) ON CONFLICT (email) DO UPDATE SET name = excluded.name RETURNING {ALL}",
+        ["a", "x"],
+    ),
+    (
+        "insert",
+        [User(name="a")],
+        {"on_conflict": "ignore"},
+        f"INSERT INTO users (name) VALUES ($1) ON CONFLICT DO NOTHING RETURNING {ALL}",
+        f"INSERT INTO users (name) VALUES (?) ON CONFLICT DO NOTHING RETURNING {ALL}",
+        ["a"],
+    ),
+    (
+        "insert",
+        [User(name="a")],
+        {"on_conflict": "ignore", "conflict_target": ["email"]},
+        f"INSERT INTO users (name) VALUES ($1) ON CONFLICT (email) DO NOTHING RETURNING {ALL}",
+        f"INSERT INTO users (name) VALUES (?) ON CONFLICT (email) DO NOTHING RETURNING {ALL}",
+        ["a"],
+    ),
+    (
+        "insert",
+        [Stay.patch(room=1, day=DAY, guests=Inc(2, start=10), price=Inc(Decimal("0.5")))],
+        {"on_conflict": "upsert"},
+        "INSERT INTO hotel.stays (room, day, guests, price) VALUES ($1, $2, $3, $4) ON CONFLICT (room, day) DO UPDATE"
+        f" SET guests = hotel.stays.guests + $5, price = hotel.stays.price + $6 RETURNING {STAY}",
+        "INSERT INTO hotel.stays (room, day, guests, price) VALUES (?, ?, ?, ?) ON CONFLICT (room, day) DO UPDATE"
+        f" SET guests = hotel.stays.guests + ?, price = rowstead_decimal_add(hotel.stays.price, ?) RETURNING {STAY}",
+        ([1, DAY, 12, Decimal("0.5"), 2, Decimal("0.5")], [1, "2024-02-29", 12, "0.5", 2, "0.5"]),
+    ),
+    (
+        "update",
+        [User(id=1, name="b")],
+        {},
+        f"UPDATE users SET name = $1 WHERE id = $2 RETURNING {ALL}",
+        f"UPDATE users SET name = ? WHERE id = ? RETURNING {ALL}",
+        ["b", 1],
+    ),
+    (
+        "update",
+        [User(id=1, name="b")],
+        {"where": {"email": "a@x"}},
+        f"UPDATE users SET name = $1 WHERE id = $2 AND email = $3 RETURNING {ALL}",
+        f"UPDATE users SET name = ? WHERE id = ? AND email = ? RETURNING {ALL}",
+        ["b", 1, "a@x"],
+    ),
+    (
+        "update",
+        [User(id=1, name="b")],
+        {"where": [{"email": "a"}, {"email": None}]},
+        f"UPDATE users SET name = $1 WHERE id = $2 AND (email = $3 OR email IS NULL) RETURNING {ALL}",
+        f"UPDATE users SET name = ? WHERE id = ? AND (email = ? OR email IS NULL) RETURNING {ALL}",
+        ["b", 1, "a"],
+    ),
+    (
+        "update",
+        [Stay.patch(room=1, day=DAY, guests=Inc(), price=Inc(-2), at=Now())],
+        {},
+        "UPDATE hotel.stays SET guests = guests + $1, price = price + $2, at = CURRENT_TIMESTAMP"
+        f" WHERE room = $3 AND day = $4 RETURNING {STAY}",
+        "UPDATE hotel.stays SET guests = guests + ?, price = rowstead_decimal_add(price, ?), at = CURRENT_TIMESTAMP"
+        f" WHERE room = ? AND day = ? RETURNING {STAY}",
+        ([1, Decimal(-2), 1, DAY], [1, "-2", 1, "2024-02-29"]),
+    ),
+    (
+        "update_where",
+        [User.patch(name="archived")],
+        {"where": {"id": [1, 2, 3]}},
+        "UPDATE users SET name = $1 WHERE id IN ($2, $3, $4)",
+        "UPDATE users SET name = ? WHERE id IN (?, ?, ?)",
+        ["archived", 1, 2, 3],
+    ),
+    (
+        "delete",
+        [User(id=1, name="a")],
+        {},
+        "DELETE FROM users WHERE id = $1",
+        "DELETE FROM users WHERE id = ?",
+        [1],
+    ),
+    (
+        "delete",
+        [User(id=1, name="a")],
+        {"where": {"email": None}},
+        "DELETE FROM users WHERE id = $1 AND email IS NULL",
+        "DELETE FROM users WHERE id = ? AND email IS NULL",
+        [1],
+    ),
+    (
+        "delete_many",
+        [User, [1, 2, 3]],
+        {},
+        "DELETE FROM users WHERE id IN ($1, $2, $3)",
+        "DELETE FROM users WHERE id IN (?, ?, ?)",
+        [1, 2, 3],
+    ),
+    (
+        "delete_many",
+        [User, range(20)],
+        {},
+        "DELETE FROM users WHERE id = ANY($1)",
+        "DELETE FROM users WHERE id IN (SELECT value FROM json_each(?))",
+        ([list(range(20))], ["[" + ",".join(map(str, range(20))) + "]"]),
+    ),
+    (
+        "iter_rows",
+        [User],
+        {},
+        f"SELECT {ALL} FROM users ORDER BY id LIMIT $1",
+        f"SELECT {ALL} FROM users ORDER BY id LIMIT ?",
+        [500],
+    ),
+    (
+        "iter_rows",
+        [User],
+        {"order": "-email", "batch_size": 10},
+        f"SELECT {ALL} FROM users WHERE email IS NOT NULL ORDER BY email DESC, id LIMIT $1",
+        f"SELECT {ALL} FROM users WHERE email IS NOT NULL ORDER BY email DESC, id LIMIT ?",
+        [10],
+    ),
+    (
+        "iter_rows_keyset",
+        [User],
+        {"by": "name", "batch_size": 10},
+        f"SELECT {ALL} FROM users ORDER BY name, id LIMIT $1",
+        f"SELECT {ALL} FROM users ORDER BY name, id LIMIT ?",
+        [10],
+    ),
+    (
+        "page",
+        [User],
+        {"limit": 10, "offset": 5, "count": False},
+        f"SELECT {ALL} FROM users ORDER BY id LIMIT $1 OFFSET $2",
+        f"SELECT {ALL} FROM users ORDER BY id LIMIT ? OFFSET ?",
+        [11, 5],
+    ),
+    (
+        "page",
+        [User],
+        {"limit": 10, "name": "a"},
+        f"SELECT {ALL}, (SELECT count(*) FROM users WHERE name = $1) AS anon_1 FROM users WHERE name = $1"
+        " ORDER BY id LIMIT $2",
+        f"SELECT {ALL}, (SELECT count(*) FROM users WHERE name = ?) AS anon_1 FROM users WHERE name = ?"
+        " ORDER BY id LIMIT ?",
+        (["a", 10], ["a", "a", 10]),
+    ),
     # Reserved and mixed-case names
-    ("get", [Odd], {"id": 1}, f'SELECT {ODD} FROM "Order" WHERE id = $1', f"SELECT {ODD_LITE} FROM `Order` WHERE id = ?", [1]),
-    ("query", [Odd], {"group": 1, "where": {"Mixed": {"gt": "a"}}, "order": "-select"},
-     f'SELECT {ODD} FROM "Order" WHERE "group" = $1 AND "Mixed" > $2 ORDER BY "select" DESC NULLS LAST',
-     f"SELECT {ODD_LITE} FROM `Order` WHERE `group` = ? AND `Mixed` > ? ORDER BY `select` DESC", [1, "a"]),
-    ("insert", [Odd(id=1, group=2, Mixed="a")], {"on_conflict": "upsert"},
-     'INSERT INTO "Order" (id, "group", "Mixed") VALUES ($1, $2, $3) ON CONFLICT (id) DO UPDATE'
-     f' SET "group" = excluded."group", "Mixed" = excluded."Mixed" RETURNING {ODD}',
-     "INSERT INTO `Order` (id, `group`, `Mixed`) VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE"
-     f" SET `group` = excluded.`group`, `Mixed` = excluded.`Mixed` RETURNING {ODD_LITE}", [1, 2, "a"]),
-    ("update", [Odd(id=1, group=3)], {}, f'UPDATE "Order" SET "group" = $1 WHERE id = $2 RETURNING {ODD}',
-     f"UPDATE `Order` SET `group` = ? WHERE id = ? RETURNING {ODD_LITE}", [3, 1]),
+    (
+        "get",
+        [Odd],
+        {"id": 1},
+        f'SELECT {ODD} FROM "Order" WHERE id = $1',
+        f"SELECT {ODD_LITE} FROM `Order` WHERE id = ?",
+        [1],
+    ),
+    (
+        "query",
+        [Odd],
+        {"group": 1, "where": {"Mixed": {"gt": "a"}}, "order": "-select"},
+        f'SELECT {ODD} FROM "Order" WHERE "group" = $1 AND "Mixed" > $2 ORDER BY "select" DESC NULLS LAST',
+        f"SELECT {ODD_LITE} FROM `Order` WHERE `group` = ? AND `Mixed` > ? ORDER BY `select` DESC",
+        [1, "a"],
+    ),
+    (
+        "insert",
+        [Odd(id=1, group=2, Mixed="a")],
+        {"on_conflict": "upsert"},
+        'INSERT INTO "Order" (id, "group", "Mixed") VALUES ($1, $2, $3) ON CONFLICT (id) DO UPDATE'
+        f' SET "group" = excluded."group", "Mixed" = excluded."Mixed" RETURNING {ODD}',
+        "INSERT INTO `Order` (id, `group`, `Mixed`) VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE"
+        f" SET `group` = excluded.`group`, `Mixed` = excluded.`Mixed` RETURNING {ODD_LITE}",
+        [1, 2, "a"],
+    ),
+    (
+        "update",
+        [Odd(id=1, group=3)],
+        {},
+        f'UPDATE "Order" SET "group" = $1 WHERE id = $2 RETURNING {ODD}',
+        f"UPDATE `Order` SET `group` = ? WHERE id = ? RETURNING {ODD_LITE}",
+        [3, 1],
+    ),
     ("delete", [Odd(id=1)], {}, 'DELETE FROM "Order" WHERE id = $1', "DELETE FROM `Order` WHERE id = ?", [1]),
-    ("query", [Odd], {"where": {"exists": {"table": User, "filter": {"id": "$outer.group"}}}},
-     f'SELECT {ODD} FROM "Order" WHERE EXISTS (SELECT 1 FROM users AS inner_1 WHERE inner_1.id = "Order"."group")',
-     f"SELECT {ODD_LITE} FROM `Order` WHERE EXISTS (SELECT 1 FROM users AS inner_1 WHERE inner_1.id = `Order`.`group`)", []),
-    ("get", [Tags], {"id": 1}, 'SELECT id, n FROM "the ""odd"" one" WHERE id = $1',
-     'SELECT id, n FROM `the "odd" one` WHERE id = ?', [1]),
+    (
+        "query",
+        [Odd],
+        {"where": {"exists": {"table": User, "filter": {"id": "$outer.group"}}}},
+        f'SELECT {ODD} FROM "Order" WHERE EXISTS (SELECT 1 FROM users AS inner_1 WHERE inner_1.id = "Order"."group")',
+        f"SELECT {ODD_LITE} FROM `Order` WHERE EXISTS (SELECT 1 FROM users AS inner_1 WHERE inner_1.id = `Order`.`group`)",
+        [],
+    ),
+    (
+        "get",
+        [Tags],
+        {"id": 1},
+        'SELECT id, n FROM "the ""odd"" one" WHERE id = $1',
+        'SELECT id, n FROM `the "odd" one` WHERE id = ?',
+        [1],
+    ),
 ]
 
 
@@ -242,8 +469,10 @@ def test_a_placeholder_of_ones_own_is_put_where_parameters_stand_and_nowhere_els
         __table__ = "dollars"
 
     model: Any = create_model("Dollars", __base__=Base, **{"id": (int, ...), "a$1": (int | None, None)})
-    shown = sql.compose("query", model, where={"a$1": {"between": [5, 6]}}, id=7, placeholder=lambda i: f"%({i})s")
-    assert shown.sql == 'SELECT id, a$1 FROM dollars WHERE id = %(0)s AND a$1 BETWEEN %(1)s AND %(2)s'
+    shown = sql.compose(
+        "query", model, where={"a$1": {"between": [5, 6]}}, id=7, placeholder=lambda i: f"%({i})s"
+    )
+    assert shown.sql == "SELECT id, a$1 FROM dollars WHERE id = %(0)s AND a$1 BETWEEN %(1)s AND %(2)s"
     assert shown.params == [7, 5, 6]
     many = sql.compose("query", User, id=list(range(1, 12)), placeholder=lambda i: f":p{i}")
     assert many.sql.endswith("id IN (:p0, :p1, :p2, :p3, :p4, :p5, :p6, :p7, :p8, :p9, :p10)")
@@ -267,7 +496,9 @@ def test_a_statement_is_one_line_even_where_names_hold_line_breaks_of_sqlalchemy
 # ── pages behind a row ───────────────────────────────────────────────────────────────────────
 
 
-def _behind(compiler: Compiler, model: type[Row], order: Any, record: Sequence[Any], **filters: Any) -> tuple[str, list[Any]]:
+def _behind(
+    compiler: Compiler, model: type[Row], order: Any, record: Sequence[Any], **filters: Any
+) -> tuple[str, list[Any]]:
     rows = walk(compiler, model, filters, None, order)
     compiled, values = rows.statement(rows.behind(record), 10)
     return compiled.text.partition(" WHERE ")[2], compiled.bind(values)
@@ -277,30 +508,72 @@ def _behind(compiler: Compiler, model: type[Row], order: Any, record: Sequence[A
 KEYSETS: Sequence[tuple[Any, Any, dict[str, Any], Sequence[Any], str, str]] = [
     (User, None, {}, (3, "n", "e"), "id > $1 ORDER BY id LIMIT $2", "id > ? ORDER BY id LIMIT ?"),
     (User, "-id", {}, (3, "n", "e"), "id < $1 ORDER BY id DESC LIMIT $2", "id < ? ORDER BY id DESC LIMIT ?"),
-    (User, "name", {}, (3, "n", "e"), "(name, id) > ($1, $2) ORDER BY name, id LIMIT $3",
-     "(name, id) > (?, ?) ORDER BY name, id LIMIT ?"),
-    (User, "-name,-id", {"email": "e"}, (3, "n", "e"),
-     "email = $1 AND (name, id) < ($2, $3) ORDER BY name DESC, id DESC LIMIT $4",
-     "email = ? AND (name, id) < (?, ?) ORDER BY name DESC, id DESC LIMIT ?"),
-    (User, "-name", {}, (3, "n", "e"), "name <= $1 AND (name < $1 OR id > $2) ORDER BY name DESC, id LIMIT $3",
-     "name <= ? AND (name < ? OR id > ?) ORDER BY name DESC, id LIMIT ?"),
-    (User, "email", {}, (3, "n", "e"), "email IS NOT NULL AND (email, id) > ($1, $2) ORDER BY email, id LIMIT $3",
-     "email IS NOT NULL AND (email, id) > (?, ?) ORDER BY email, id LIMIT ?"),
-    (User, "email", {}, (3, "n", None), "email IS NULL AND id > $1 ORDER BY email, id LIMIT $2",
-     "email IS NULL AND id > ? ORDER BY email, id LIMIT ?"),
-    (User, "name,email", {}, (3, "n", None),
-     "name >= $1 AND (name > $1 OR email IS NULL AND id > $2) ORDER BY name, email, id LIMIT $3",
-     "name >= ? AND (name > ? OR email IS NULL AND id > ?) ORDER BY name, email NULLS LAST, id LIMIT ?"),
-    (User, "name,email", {}, (3, "n", "e"),
-     "name >= $1 AND (name > $1 OR (email >= $2 OR email IS NULL) AND (email > $2 OR email IS NULL OR id > $3))"
-     " ORDER BY name, email, id LIMIT $4",
-     "name >= ? AND (name > ? OR (email >= ? OR email IS NULL) AND (email > ? OR email IS NULL OR id > ?))"
-     " ORDER BY name, email NULLS LAST, id LIMIT ?"),
+    (
+        User,
+        "name",
+        {},
+        (3, "n", "e"),
+        "(name, id) > ($1, $2) ORDER BY name, id LIMIT $3",
+        "(name, id) > (?, ?) ORDER BY name, id LIMIT ?",
+    ),
+    (
+        User,
+        "-name,-id",
+        {"email": "e"},
+        (3, "n", "e"),
+        "email = $1 AND (name, id) < ($2, $3) ORDER BY name DESC, id DESC LIMIT $4",
+        "email = ? AND (name, id) < (?, ?) ORDER BY name DESC, id DESC LIMIT ?",
+    ),
+    (
+        User,
+        "-name",
+        {},
+        (3, "n", "e"),
+        "name <= $1 AND (name < $1 OR id > $2) ORDER BY name DESC, id LIMIT $3",
+        "name <= ? AND (name < ? OR id > ?) ORDER BY name DESC, id LIMIT ?",
+    ),
+    (
+        User,
+        "email",
+        {},
+        (3, "n", "e"),
+        "email IS NOT NULL AND (email, id) > ($1, $2) ORDER BY email, id LIMIT $3",
+        "email IS NOT NULL AND (email, id) > (?, ?) ORDER BY email, id LIMIT ?",
+    ),
+    (
+        User,
+        "email",
+        {},
+        (3, "n", None),
+        "email IS NULL AND id > $1 ORDER BY email, id LIMIT $2",
+        "email IS NULL AND id > ? ORDER BY email, id LIMIT ?",
+    ),
+    (
+        User,
+        "name,email",
+        {},
+        (3, "n", None),
+        "name >= $1 AND (name > $1 OR email IS NULL AND id > $2) ORDER BY name, email, id LIMIT $3",
+        "name >= ? AND (name > ? OR email IS NULL AND id > ?) ORDER BY name, email NULLS LAST, id LIMIT ?",
+    ),
+    (
+        User,
+        "name,email",
+        {},
+        (3, "n", "e"),
+        "name >= $1 AND (name > $1 OR (email >= $2 OR email IS NULL) AND (email > $2 OR email IS NULL OR id > $3))"
+        " ORDER BY name, email, id LIMIT $4",
+        "name >= ? AND (name > ? OR (email >= ? OR email IS NULL) AND (email > ? OR email IS NULL OR id > ?))"
+        " ORDER BY name, email NULLS LAST, id LIMIT ?",
+    ),
 ]
 
 
-@pytest.mark.parametrize(("model", "order", "filters", "record", "postgres", "sqlite"), KEYSETS,
-                         ids=[f"{k[1]}-{i}" for i, k in enumerate(KEYSETS)])
+@pytest.mark.parametrize(
+    ("model", "order", "filters", "record", "postgres", "sqlite"),
+    KEYSETS,
+    ids=[f"{k[1]}-{i}" for i, k in enumerate(KEYSETS)],
+)
 def test_a_page_behind_a_row_is_spelled(
     model: Any, order: Any, filters: dict[str, Any], record: Sequence[Any], postgres: str, sqlite: str
 ) -> None:

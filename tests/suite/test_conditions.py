@@ -61,12 +61,43 @@ def moment(day: int) -> datetime.datetime:
 
 
 ITEMS = [
-    Item(id=1, name="apple", n=1, price=Decimal("1.50"), ok=True, seen=moment(1), tags=["a", "b"],
-         data={"k": 1}, token=uuid.UUID(int=1), raw=b"\x01"),
-    Item(id=2, name="Apple", n=2, price=Decimal(9), ok=False, seen=moment(2), tags=[], data={}, parent=1,
-         token=uuid.UUID(int=2), raw=b"\xff\x00"),
-    Item(id=3, name="APPLE pie", n=3, price=Decimal(10), ok=True, seen=moment(3), parent=1,
-         data={"k": [1, 2]}, token=uuid.UUID(int=3), raw=b""),
+    Item(
+        id=1,
+        name="apple",
+        n=1,
+        price=Decimal("1.50"),
+        ok=True,
+        seen=moment(1),
+        tags=["a", "b"],
+        data={"k": 1},
+        token=uuid.UUID(int=1),
+        raw=b"\x01",
+    ),
+    Item(
+        id=2,
+        name="Apple",
+        n=2,
+        price=Decimal(9),
+        ok=False,
+        seen=moment(2),
+        tags=[],
+        data={},
+        parent=1,
+        token=uuid.UUID(int=2),
+        raw=b"\xff\x00",
+    ),
+    Item(
+        id=3,
+        name="APPLE pie",
+        n=3,
+        price=Decimal(10),
+        ok=True,
+        seen=moment(3),
+        parent=1,
+        data={"k": [1, 2]},
+        token=uuid.UUID(int=3),
+        raw=b"",
+    ),
     Item(id=4, name=None, n=None, price=None, ok=None, seen=None, tags=None, data=None, parent=None),
     Item(id=5, name="100%", n=10, price=Decimal("-2.25"), seen=moment(5), parent=2, tags=["a"]),
     Item(id=6, name="1000", n=10, price=Decimal("0.00000000000000000001"), parent=4),
@@ -78,12 +109,17 @@ ITEMS = [
     Item(id=12, name="back\\slash", n=21),
     Item(id=13, name="", n=22, tags=[""]),
     Item(id=14, name="🎈 balloon", n=2**31 - 1),
-    Item(id=15, name="O'Hara \"q\"", n=-(2**31)),
+    Item(id=15, name='O\'Hara "q"', n=-(2**31)),
     Item(id=16, name="two\nlines", n=23),
 ]
 EVERY = list(range(1, 17))
-ORDERS = [Order(id=1, item=1, amount=10), Order(id=2, item=1, amount=20), Order(id=3, item=3, amount=5),
-          Order(id=4, item=None, amount=99), Order(id=5, item=5, amount=10)]
+ORDERS = [
+    Order(id=1, item=1, amount=10),
+    Order(id=2, item=1, amount=20),
+    Order(id=3, item=3, amount=5),
+    Order(id=4, item=None, amount=99),
+    Order(id=5, item=5, amount=10),
+]
 
 
 def but(*ids: int) -> list[int]:
@@ -106,7 +142,7 @@ TABLE: Sequence[tuple[Any, list[int]]] = [
     ({"name": ""}, [13]),
     ({"name": {"eq": "Apple"}}, [2]),
     ({"name": {"eq": None}}, [4]),
-    ({"name": "O'Hara \"q\""}, [15]),
+    ({"name": 'O\'Hara "q"'}, [15]),
     ({"name": "🎈 balloon"}, [14]),
     ({"name": "two\nlines"}, [16]),
     ({"ok": True}, [1, 3, 8]),
@@ -247,18 +283,58 @@ TABLE: Sequence[tuple[Any, list[int]]] = [
     ({"exists": {"table": Order}}, EVERY),
     ({"id": {"in_subquery": {"table": Order, "columns": ["item"]}}}, [1, 3, 5]),
     ({"id": {"in_subquery": {"table": Order, "columns": "item", "filter": {"amount": 10}}}}, [1, 5]),
-    ({"id": {"in_subquery": {"table": Order, "columns": ["item"], "filter": {"item": {"ne": None}},
-                             "order": "-amount", "limit": 1}}}, [1]),
-    ({"id": {"in_subquery": {"table": Order, "columns": ["item"], "filter": {"item": {"ne": None}},
-                             "order": ["-amount", "id"], "limit": 2, "offset": 2}}}, [3, 5]),
-    ({"not": {"id": {"in_subquery": {"table": Order, "columns": ["item"], "filter": {"item": {"ne": None}}}}}},
-     but(1, 3, 5)),
+    (
+        {
+            "id": {
+                "in_subquery": {
+                    "table": Order,
+                    "columns": ["item"],
+                    "filter": {"item": {"ne": None}},
+                    "order": "-amount",
+                    "limit": 1,
+                }
+            }
+        },
+        [1],
+    ),
+    (
+        {
+            "id": {
+                "in_subquery": {
+                    "table": Order,
+                    "columns": ["item"],
+                    "filter": {"item": {"ne": None}},
+                    "order": ["-amount", "id"],
+                    "limit": 2,
+                    "offset": 2,
+                }
+            }
+        },
+        [3, 5],
+    ),
+    (
+        {
+            "not": {
+                "id": {"in_subquery": {"table": Order, "columns": ["item"], "filter": {"item": {"ne": None}}}}
+            }
+        },
+        but(1, 3, 5),
+    ),
     ({"exists": {"table": Item, "filter": {"parent": "$outer.id"}}}, [1, 2, 4]),
     ({"exists": {"table": Item, "filter": {"id": "$outer.parent", "ok": True}}}, [2, 3]),
     ({"exists": {"table": Item, "filter": {"n": {"gt": "$outer.n"}, "id": {"lt": 4}}}}, [1, 2, 7, 8, 15]),
-    ({"exists": {"table": Item, "filter": {
-        "parent": "$outer.id",
-        "exists": {"table": Order, "filter": {"item": "$outer.id", "amount": {"lt": 6}}}}}}, [1]),
+    (
+        {
+            "exists": {
+                "table": Item,
+                "filter": {
+                    "parent": "$outer.id",
+                    "exists": {"table": Order, "filter": {"item": "$outer.id", "amount": {"lt": 6}}},
+                },
+            }
+        },
+        [1],
+    ),
     # the present
     ({"seen": {"lt": Now()}}, [1, 2, 3, 5, 8]),
     ({"seen": {"gte": Now()}}, []),
@@ -274,7 +350,15 @@ TABLE: Sequence[tuple[Any, list[int]]] = [
 
 # What every row fulfils without a look at it; update_where takes none of them.
 ALWAYS: Sequence[Any] = [
-    None, {}, [], [{}], {"and": []}, {"n": {}}, {"not": {"or": []}}, {"or": [{"id": 1}, {}]}, {"or": [{}, {"id": 1}]},
+    None,
+    {},
+    [],
+    [{}],
+    {"and": []},
+    {"n": {}},
+    {"not": {"or": []}},
+    {"or": [{"id": 1}, {}]},
+    {"or": [{}, {"id": 1}]},
 ]
 
 
@@ -319,7 +403,9 @@ async def test_update_where_changes_exactly_the_rows_that_the_filter_finds(items
         assert [r.id for r in await items.query(Item, raw=b"hit", order="id")] == wanted, where
 
 
-async def test_ilike_ignores_case_in_the_alphabets_that_the_database_knows(items: DB, backend: Backend) -> None:
+async def test_ilike_ignores_case_in_the_alphabets_that_the_database_knows(
+    items: DB, backend: Backend
+) -> None:
     # PostgreSQL goes by the database's locale, and a `C` locale knows only ASCII's cases.
     knows = not backend.is_postgres or await items.fetchval("SELECT 'ä' ILIKE 'Ä'")
     assert await found(items, {"name": {"ilike": "ÄRGER"}}) == ([9, 10] if knows else [9])
@@ -358,8 +444,10 @@ async def test_columns_named_like_the_languages_words_are_written_by_name(db: DB
         __table__ = "words"
         id: int
 
-    model: Any = create_model("Words", __base__=Base, **{w: (int | None, None) for w in words})
-    await db.insert_many([model(id=1, **dict.fromkeys(words, 1)), model(id=2, **dict.fromkeys(words, 2)), model(id=3)])
+    model: Any = create_model("Words", __base__=Base, **dict.fromkeys(words, (int | None, None)))
+    await db.insert_many(
+        [model(id=1, **dict.fromkeys(words, 1)), model(id=2, **dict.fromkeys(words, 2)), model(id=3)]
+    )
 
     async def ids(where: Any) -> list[int]:
         return [r.id for r in await db.query(model, where=where, order="id")]
@@ -385,7 +473,11 @@ MISTAKES: Sequence[tuple[Any, type[Exception], str]] = [
     ({1: 1}, UndefinedColumnError, "has no column 1"),
     ({"or": [{"id": 1}, {"nam": 2}]}, UndefinedColumnError, "did you mean 'name'?"),
     ({"col": {"name": "nmae", "eq": 1}}, UndefinedColumnError, "did you mean 'name'?"),
-    ({"name": {"lik": "a"}}, ValidationError, "there is no operator 'lik' (on column 'name'); did you mean 'like'?"),
+    (
+        {"name": {"lik": "a"}},
+        ValidationError,
+        "there is no operator 'lik' (on column 'name'); did you mean 'like'?",
+    ),
     ({"n": {"$gt": 1}}, ValidationError, "did you mean 'gt'?"),
     ({"n": {"": 1}}, ValidationError, "there is no operator ''"),
     ({"n": {5: 1}}, ValidationError, "there is no operator 5"),
@@ -422,13 +514,29 @@ MISTAKES: Sequence[tuple[Any, type[Exception], str]] = [
     ({"exists": "orders"}, ValidationError, "a subquery is"),
     ({"exists": {}}, UndefinedTableError, "unknown table None"),
     ({"exists": {"table": "orders"}}, UndefinedTableError, "a subquery names an unknown table 'orders'"),
-    ({"exists": {"table": Order, "fliter": {}}}, ValidationError, "a subquery has no 'fliter'; did you mean 'filter'?"),
+    (
+        {"exists": {"table": Order, "fliter": {}}},
+        ValidationError,
+        "a subquery has no 'fliter'; did you mean 'filter'?",
+    ),
     ({"exists": {"table": Order, "filter": {"itm": 1}}}, UndefinedColumnError, "orders has no column 'itm'"),
-    ({"exists": {"table": Order, "filter": {"item": "$outer.idd"}}}, UndefinedColumnError, "did you mean 'id'?"),
-    ({"id": {"in_subquery": {"table": Order, "columns": ["itm"]}}}, UndefinedColumnError, "did you mean 'item'?"),
+    (
+        {"exists": {"table": Order, "filter": {"item": "$outer.idd"}}},
+        UndefinedColumnError,
+        "did you mean 'id'?",
+    ),
+    (
+        {"id": {"in_subquery": {"table": Order, "columns": ["itm"]}}},
+        UndefinedColumnError,
+        "did you mean 'item'?",
+    ),
     ({"id": {"in_subquery": {"table": Order, "limit": -1}}}, ValidationError, "limit cannot be negative"),
     ({"id": {"in_subquery": {"table": Order, "limit": True}}}, ValidationError, "limit is a whole number"),
-    ({"id": {"in_subquery": {"table": Order, "order": "-nope"}}}, UndefinedColumnError, "orders has no column 'nope'"),
+    (
+        {"id": {"in_subquery": {"table": Order, "order": "-nope"}}},
+        UndefinedColumnError,
+        "orders has no column 'nope'",
+    ),
     ({"id": {"in_subquery": [1, 2]}}, ValidationError, "a subquery is"),
 ]
 
@@ -496,8 +604,13 @@ TABLE_OF_ITEMS = Item.__rowstead__()
         ({"name": {"~": "a"}}, "regular expressions are not allowed here"),
         ({"id": list(range(1001))}, "1001 values in a list; at most 1000"),
         ([{"id": i} for i in range(101)], "101 terms; at most 100"),
-        ({"and": [{"and": [{"and": [{"and": [{"and": [{"id": 1}]}]}]}]}], "not": {"not": {"not": {"not": {"not": {
-            "not": {"not": {"not": {"id": 1}}}}}}}}}, "9 levels; at most 8"),
+        (
+            {
+                "and": [{"and": [{"and": [{"and": [{"and": [{"id": 1}]}]}]}]}],
+                "not": {"not": {"not": {"not": {"not": {"not": {"not": {"not": {"id": 1}}}}}}}},
+            },
+            "9 levels; at most 8",
+        ),
     ],
     ids=["regex", "list", "terms", "depth"],
 )
@@ -530,18 +643,30 @@ def test_a_subquery_does_not_escape_a_strangers_bounds() -> None:
         read({"exists": {"table": "orders", "filter": deep}}, TABLE_OF_ITEMS, access=access, scope=scope)
     with pytest.raises(ValidationError, match="regular expressions"):
         text = {"items": TABLE_OF_ITEMS}
-        read({"exists": {"table": "items", "filter": {"name": {"~": "a"}}}}, TABLE_OF_ITEMS, access=access, scope=text)
+        read(
+            {"exists": {"table": "items", "filter": {"name": {"~": "a"}}}},
+            TABLE_OF_ITEMS,
+            access=access,
+            scope=text,
+        )
 
 
 def test_a_hidden_column_cannot_be_filtered_on_and_is_not_suggested() -> None:
     access = Access(columns=frozenset({"id", "name"}))
     assert read({"name": "a"}, TABLE_OF_ITEMS, access=access) == (("and", ("eq", "name", "value")), ["a"])
-    for where in ({"price": 1}, {"or": [{"price": 1}]}, {"col": {"name": "price", "eq": 1}}, {"not": {"price": 1}}):
+    for where in (
+        {"price": 1},
+        {"or": [{"price": 1}]},
+        {"col": {"name": "price", "eq": 1}},
+        {"not": {"price": 1}},
+    ):
         with pytest.raises(UndefinedColumnError) as caught:
             read(where, TABLE_OF_ITEMS, access=access)
         assert str(caught.value) == "items has no column 'price'; known: id, name"
     with pytest.raises(UndefinedColumnError) as caught:
-        read({"exists": {"table": Order, "filter": {"amount": "$outer.price"}}}, TABLE_OF_ITEMS, access=access)
+        read(
+            {"exists": {"table": Order, "filter": {"amount": "$outer.price"}}}, TABLE_OF_ITEMS, access=access
+        )
     assert "known: id, name" in str(caught.value)
 
 
@@ -564,7 +689,9 @@ LISTS: Sequence[tuple[str, Any, str, Callable[[int], Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "annotation", "declared", "value"), LISTS, ids=[entry[0] for entry in LISTS])
+@pytest.mark.parametrize(
+    ("name", "annotation", "declared", "value"), LISTS, ids=[entry[0] for entry in LISTS]
+)
 async def test_a_list_may_be_of_any_length(
     db: DB, ddl: Callable[[str], str], name: str, annotation: Any, declared: str, value: Callable[[int], Any]
 ) -> None:

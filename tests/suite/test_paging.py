@@ -62,7 +62,9 @@ def entry(id: int, source: random.Random) -> Entry:
 @pytest.fixture
 async def entries(db: DB, ddl: Callable[[str], str]) -> DB:
     # Texts in one order everywhere: by code point.
-    collated = ddl(ENTRIES).replace("b TEXT", 'b TEXT COLLATE "C"' if "TIMESTAMPTZ" in ddl(ENTRIES) else "b TEXT")
+    collated = ddl(ENTRIES).replace(
+        "b TEXT", 'b TEXT COLLATE "C"' if "TIMESTAMPTZ" in ddl(ENTRIES) else "b TEXT"
+    )
     await db.execute(collated)
     source = random.Random(7)
     await db.insert_many([entry(i, source) for i in range(1, 61)])
@@ -144,7 +146,9 @@ async def _by_tokens(db: DB, order: Any, limit: int, where: Any = None) -> list[
         after = page.next
 
 
-@pytest.mark.parametrize("where", [{"a": None}, {"a": {"ne": None}}, {"b": {"in": ["a", None]}}, {"id": {"gt": 55}}, {"id": 0}])
+@pytest.mark.parametrize(
+    "where", [{"a": None}, {"a": {"ne": None}}, {"b": {"in": ["a", None]}}, {"id": {"gt": 55}}, {"id": 0}]
+)
 async def test_a_walk_over_a_filter_gives_its_rows_once(entries: DB, where: Any) -> None:
     for order in ("a", "-a,b", first("b"), None):
         wanted = [r.id for r in await entries.query(Entry, where=where, order=_total(order))]
@@ -153,9 +157,13 @@ async def test_a_walk_over_a_filter_gives_its_rows_once(entries: DB, where: Any)
         assert await _by_tokens(entries, order, 4, where) == wanted
 
 
-@pytest.mark.parametrize("order", ["id", "-id", "a", "-a,b", first("a"), first_down("b"), "price,-seen"], ids=str)
+@pytest.mark.parametrize(
+    "order", ["id", "-id", "a", "-a,b", first("a"), first_down("b"), "price,-seen"], ids=str
+)
 @pytest.mark.parametrize("seed", range(3))
-async def test_rows_that_stay_are_given_once_while_others_come_and_go(entries: DB, order: Any, seed: int) -> None:
+async def test_rows_that_stay_are_given_once_while_others_come_and_go(
+    entries: DB, order: Any, seed: int
+) -> None:
     source = random.Random(seed)
     seen: list[int] = []
     given: list[Entry] = []
@@ -200,9 +208,15 @@ async def test_a_walk_goes_on_when_the_row_that_it_stands_on_changes_or_goes(ent
     assert [r.id for r in following.rows] == list(range(11, 21))
 
 
-async def test_a_composite_key_orders_a_walk_and_makes_any_order_total(db: DB, ddl: Callable[[str], str], backend: Backend) -> None:
+async def test_a_composite_key_orders_a_walk_and_makes_any_order_total(
+    db: DB, ddl: Callable[[str], str], backend: Backend
+) -> None:
     text = 'TEXT COLLATE "C"' if backend.is_postgres else "TEXT"
-    await db.execute(ddl(f'CREATE TABLE pairs ("left" {{int}}, "right" {text}, rank {{int}}, PRIMARY KEY ("left", "right"))'))
+    await db.execute(
+        ddl(
+            f'CREATE TABLE pairs ("left" {{int}}, "right" {text}, rank {{int}}, PRIMARY KEY ("left", "right"))'
+        )
+    )
     rows = [Pair(left=i, right=t, rank=None if i % 2 else i // 2) for i in range(6) for t in TEXTS]
     await db.insert_many(rows)
     key = [(r.left, r.right) for r in rows]
@@ -211,7 +225,10 @@ async def test_a_composite_key_orders_a_walk_and_makes_any_order_total(db: DB, d
         ("right", lambda r: (r.right, r.left)),
         ("rank", lambda r: (r.rank is None, r.rank or 0, r.left, r.right)),
         ("-rank", lambda r: (r.rank is None, -(r.rank or 0), r.left, r.right)),
-        ([{"asc": "rank", "nulls": "first"}, "-left"], lambda r: (r.rank is not None, r.rank or 0, -r.left, r.right)),
+        (
+            [{"asc": "rank", "nulls": "first"}, "-left"],
+            lambda r: (r.rank is not None, r.rank or 0, -r.left, r.right),
+        ),
         ("-left,right", lambda r: (-r.left, r.right)),
     ]
     for order, by in cases:
@@ -247,11 +264,24 @@ async def test_walks_by_every_kind_of_key_give_all_rows_in_order(db: DB, ddl: Ca
     keys: list[tuple[str, Any, list[Any]]] = [
         ("{uuid}", uuid.UUID, [uuid.UUID(int=i * 7919) for i in range(20)]),
         ("{decimal}", Decimal, [Decimal(i) / 8 - 1 for i in range(20)]),
-        ("{date}", datetime.date, [datetime.date(2024, 1, 31) + datetime.timedelta(days=i) for i in range(20)]),
-        ("{timestamptz}", AwareDatetime,
-         [datetime.datetime(2024, 1, 1, tzinfo=UTC) + datetime.timedelta(microseconds=i * 333_333) for i in range(20)]),
-        ("{timestamp}", datetime.datetime,
-         [datetime.datetime(2024, 1, 1) + datetime.timedelta(microseconds=i * 333_333) for i in range(20)]),
+        (
+            "{date}",
+            datetime.date,
+            [datetime.date(2024, 1, 31) + datetime.timedelta(days=i) for i in range(20)],
+        ),
+        (
+            "{timestamptz}",
+            AwareDatetime,
+            [
+                datetime.datetime(2024, 1, 1, tzinfo=UTC) + datetime.timedelta(microseconds=i * 333_333)
+                for i in range(20)
+            ],
+        ),
+        (
+            "{timestamp}",
+            datetime.datetime,
+            [datetime.datetime(2024, 1, 1) + datetime.timedelta(microseconds=i * 333_333) for i in range(20)],
+        ),
         ("{time}", datetime.time, [datetime.time(1, 0, 0, i * 7) for i in range(20)]),
         ("{interval}", datetime.timedelta, [datetime.timedelta(seconds=i - 9) for i in range(20)]),
         ("{bytes}", bytes, [bytes([i, 255 - i]) for i in range(20)]),
@@ -343,8 +373,12 @@ async def _plans(db: DB, order: Any) -> list[str]:
     return plans
 
 
-@pytest.mark.parametrize("order", ["id", "-id", "a", "-a,-id", "group", "-group,-id", [{"asc": "a", "nulls": "first"}]], ids=str)
-async def test_each_page_of_a_walk_reads_the_index_and_sorts_nothing(many: DB, backend: Backend, order: Any) -> None:
+@pytest.mark.parametrize(
+    "order", ["id", "-id", "a", "-a,-id", "group", "-group,-id", [{"asc": "a", "nulls": "first"}]], ids=str
+)
+async def test_each_page_of_a_walk_reads_the_index_and_sorts_nothing(
+    many: DB, backend: Backend, order: Any
+) -> None:
     for plan in await _plans(many, order):
         if backend.is_postgres:
             assert "Index" in plan, plan
@@ -352,11 +386,15 @@ async def test_each_page_of_a_walk_reads_the_index_and_sorts_nothing(many: DB, b
             assert "Seq Scan" not in plan, plan
         else:
             # Without a beginning, the rows of the table itself are read in the key's order.
-            assert "USING INDEX" in plan or "USING INTEGER PRIMARY KEY" in plan or plan == "SCAN entries", plan
+            assert "USING INDEX" in plan or "USING INTEGER PRIMARY KEY" in plan or plan == "SCAN entries", (
+                plan
+            )
             assert "TEMP B-TREE" not in plan, plan
 
 
-async def test_a_page_in_the_middle_begins_in_the_index_and_not_at_its_start(many: DB, backend: Backend) -> None:
+async def test_a_page_in_the_middle_begins_in_the_index_and_not_at_its_start(
+    many: DB, backend: Backend
+) -> None:
     page = await many.page(Entry, order="id", limit=10, offset=20_000)
     assert page.next is not None
     plan = await many.explain("page", Entry, order="id", limit=10, after=page.next)
@@ -401,7 +439,9 @@ async def things(db: DB, ddl: Callable[[str], str]) -> DB:
         (5, 8, 1, 19, 8),
     ],
 )
-async def test_page_arithmetic(things: DB, offset: int, limit: int, page: int, pages: int, on_page: int) -> None:
+async def test_page_arithmetic(
+    things: DB, offset: int, limit: int, page: int, pages: int, on_page: int
+) -> None:
     got = await things.page(Thing, order="id", offset=offset, limit=limit)
     assert (got.count, got.offset, got.limit) == (152, offset, limit)
     assert (got.page, got.pages, got.on_page) == (page, pages, on_page)
@@ -411,7 +451,14 @@ async def test_page_arithmetic(things: DB, offset: int, limit: int, page: int, p
 
 async def test_an_empty_result_is_one_page_without_rows(things: DB) -> None:
     for page in (await things.page(Thing, id=-1), await things.page(Thing, where={"id": []})):
-        assert (page.rows, page.count, page.page, page.pages, page.on_page, page.next) == ([], 0, 1, 1, 0, None)
+        assert (page.rows, page.count, page.page, page.pages, page.on_page, page.next) == (
+            [],
+            0,
+            1,
+            1,
+            0,
+            None,
+        )
 
 
 async def test_a_page_without_a_count_says_whether_more_follow(things: DB) -> None:
@@ -448,7 +495,9 @@ async def test_a_page_that_ends_with_the_last_row_has_no_next(things: DB) -> Non
     assert (last.on_page, last.next) == (76, None)
 
 
-@pytest.mark.parametrize(("limit", "offset"), [(0, 0), (-1, 0), (10, -1), ("ten", 0), (10, "1"), (True, 0), (1.5, 0), (None, 0)])
+@pytest.mark.parametrize(
+    ("limit", "offset"), [(0, 0), (-1, 0), (10, -1), ("ten", 0), (10, "1"), (True, 0), (1.5, 0), (None, 0)]
+)
 async def test_impossible_pages_are_validation_errors(things: DB, limit: Any, offset: Any) -> None:
     with pytest.raises(ValidationError):
         await things.page(Thing, limit=limit, offset=offset)
@@ -470,7 +519,21 @@ def _content(token: str) -> Any:
     return json.loads(urlsafe_b64decode(token + "=" * (-len(token) % 4)))
 
 
-BAD = ["", "x", "%%%", "bm90IGpzb24", "ä", _token(5), _token([]), _token({"a": 1}), _token(["", None, []]), 5, b"abc", ["a"], "=" * 5]
+BAD = [
+    "",
+    "x",
+    "%%%",
+    "bm90IGpzb24",
+    "ä",
+    _token(5),
+    _token([]),
+    _token({"a": 1}),
+    _token(["", None, []]),
+    5,
+    b"abc",
+    ["a"],
+    "=" * 5,
+]
 
 
 @pytest.mark.parametrize("token", BAD, ids=[repr(b)[:30] for b in BAD])
@@ -494,7 +557,18 @@ async def test_a_token_with_other_values_inside_never_breaks_the_statement(entri
     page = await entries.page(Entry, order="a", limit=5)
     assert page.next is not None
     signature, part, values = _content(page.next)
-    for changed in (["x", 1], [[1], 1], [{"a": 1}, 1], [None, 1], [1, None], [1, "x"], [1.5, 2], [10**30, 1], [1], [1, 2, 3]):
+    for changed in (
+        ["x", 1],
+        [[1], 1],
+        [{"a": 1}, 1],
+        [None, 1],
+        [1, None],
+        [1, "x"],
+        [1.5, 2],
+        [10**30, 1],
+        [1],
+        [1, 2, 3],
+    ):
         with pytest.raises(ValidationError):
             await entries.page(Entry, order="a", limit=5, after=_token([signature, part, changed]))
     with pytest.raises(ValidationError):

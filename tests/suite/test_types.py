@@ -5,6 +5,7 @@ import datetime
 import enum
 import ipaddress
 import math
+import pathlib
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +13,16 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal, NewType
 
 import pytest
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, create_model
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    HttpUrl,
+    SecretStr,
+    StringConstraints,
+    create_model,
+)
 from typing_extensions import TypedDict
 
 from conftest import Backend
@@ -56,6 +66,33 @@ class Person(BaseModel):
     former: list[Address] = []
     mood: Color = Color.RED
     seen: datetime.datetime | None = None
+
+
+class Exact(BaseModel):
+    model_config = ConfigDict(strict=True)
+    at: datetime.datetime | None
+    price: Decimal
+    id: uuid.UUID
+
+
+class Cat(BaseModel):
+    name: str
+    lives: int
+
+
+class Dog(BaseModel):
+    name: str
+    barks: bool
+
+
+class Day(enum.Enum):
+    FIRST = datetime.date(2024, 1, 1)
+    LAST = datetime.date(2024, 12, 31)
+
+
+class Rate(enum.Enum):
+    LOW = Decimal("0.07")
+    HIGH = Decimal("0.19")
 
 
 class Point(TypedDict):
@@ -102,31 +139,121 @@ CASES = [
     Case("float", float, "REAL", "DOUBLE PRECISION", [0.0, 0.1, -1.5e300, 5e-324, math.inf, -math.inf, 3.0]),
     Case("bool", bool, "INTEGER", "BOOLEAN", [True, False]),
     Case("bool_in_boolean", bool, "BOOLEAN", "BOOLEAN", [True, False]),
-    Case("str", str, "TEXT", "TEXT", ["", "a", "O'Hara", '"q"', "\\", "äöü ß", "🎈👩‍👩‍👧", "a\nb\tc", "%_", "7", "x" * 9000]),
+    Case(
+        "str",
+        str,
+        "TEXT",
+        "TEXT",
+        ["", "a", "O'Hara", '"q"', "\\", "äöü ß", "🎈👩‍👩‍👧", "a\nb\tc", "%_", "7", "x" * 9000],
+    ),
     Case("varchar", str, "VARCHAR(20)", "VARCHAR(20)", ["", "7", "007", "1e3", " x "]),
     Case("bytes", bytes, "BLOB", "BYTEA", [b"", b"\x00\xff", b"abc", bytes(range(256))]),
-    Case("decimal_text", Decimal, "TEXT", "NUMERIC",
-         [Decimal(t) for t in ("0", "1.5", "-3", "0.1", "1e-20", "12345678901234567890.123456789", "1E+30", "-0.000001")]),
-    Case("decimal_numeric", Decimal, "NUMERIC", "NUMERIC",
-         [Decimal(t) for t in ("0", "1.5", "-3", "0.1", "1e-20", "12345678901234567890.123456789", "1E+30",
-                               "9007199254740993", "0.1234567890123456789", "-99999999999999999999")]),
-    Case("decimal_declared", Decimal, "DECIMAL(10,2)", "DECIMAL(10,2)", [Decimal("12.34"), Decimal("-0.01"), Decimal(99999999)]),
+    Case(
+        "decimal_text",
+        Decimal,
+        "TEXT",
+        "NUMERIC",
+        [
+            Decimal(t)
+            for t in (
+                "0",
+                "1.5",
+                "-3",
+                "0.1",
+                "1e-20",
+                "12345678901234567890.123456789",
+                "1E+30",
+                "-0.000001",
+            )
+        ],
+    ),
+    Case(
+        "decimal_numeric",
+        Decimal,
+        "NUMERIC",
+        "NUMERIC",
+        [
+            Decimal(t)
+            for t in (
+                "0",
+                "1.5",
+                "-3",
+                "0.1",
+                "1e-20",
+                "12345678901234567890.123456789",
+                "1E+30",
+                "9007199254740993",
+                "0.1234567890123456789",
+                "-99999999999999999999",
+            )
+        ],
+    ),
+    Case(
+        "decimal_declared",
+        Decimal,
+        "DECIMAL(10,2)",
+        "DECIMAL(10,2)",
+        [Decimal("12.34"), Decimal("-0.01"), Decimal(99999999)],
+    ),
     Case("uuid", uuid.UUID, "TEXT", "UUID", [uuid.UUID(int=0), uuid.UUID(int=2**128 - 1), uuid.uuid4()]),
-    Case("date", datetime.date, "TEXT", "DATE",
-         [datetime.date(1, 1, 1), datetime.date(2024, 2, 29), datetime.date(9999, 12, 31)]),
-    Case("date_declared", datetime.date, "DATE", "DATE", [datetime.date(1, 1, 1), datetime.date(2024, 2, 29)]),
-    Case("time", datetime.time, "TEXT", "TIME",
-         [datetime.time(0), datetime.time(23, 59, 59, 999999), datetime.time(12, 30), datetime.time(1, 2, 3)]),
-    Case("datetime", datetime.datetime, "TEXT", "TIMESTAMP",
-         [datetime.datetime(1, 1, 1), datetime.datetime(2024, 2, 29, 12), datetime.datetime(2024, 1, 1, 0, 0, 0, 1)]),
-    Case("datetime_declared", datetime.datetime, "DATETIME", "TIMESTAMP", [datetime.datetime(2024, 2, 29, 12)]),
-    Case("datetime_aware", datetime.datetime, "TEXT", "TIMESTAMPTZ",
-         [datetime.datetime(2024, 2, 29, 12, tzinfo=z) for z in (UTC, EAST, WEST)]),
-    Case("aware_only", AwareDatetime, "TEXT", "TIMESTAMPTZ",
-         [datetime.datetime(2024, 2, 29, 12, 0, 0, 5, tzinfo=z) for z in (UTC, EAST, WEST)]),
-    Case("timedelta", datetime.timedelta, "INTEGER", "INTERVAL",
-         [datetime.timedelta(), datetime.timedelta(microseconds=1), datetime.timedelta(days=-3, hours=2, microseconds=7),
-          datetime.timedelta(days=400), datetime.timedelta(days=-99999)]),
+    Case(
+        "date",
+        datetime.date,
+        "TEXT",
+        "DATE",
+        [datetime.date(1, 1, 1), datetime.date(2024, 2, 29), datetime.date(9999, 12, 31)],
+    ),
+    Case(
+        "date_declared", datetime.date, "DATE", "DATE", [datetime.date(1, 1, 1), datetime.date(2024, 2, 29)]
+    ),
+    Case(
+        "time",
+        datetime.time,
+        "TEXT",
+        "TIME",
+        [datetime.time(0), datetime.time(23, 59, 59, 999999), datetime.time(12, 30), datetime.time(1, 2, 3)],
+    ),
+    Case(
+        "datetime",
+        datetime.datetime,
+        "TEXT",
+        "TIMESTAMP",
+        [
+            datetime.datetime(1, 1, 1),
+            datetime.datetime(2024, 2, 29, 12),
+            datetime.datetime(2024, 1, 1, 0, 0, 0, 1),
+        ],
+    ),
+    Case(
+        "datetime_declared", datetime.datetime, "DATETIME", "TIMESTAMP", [datetime.datetime(2024, 2, 29, 12)]
+    ),
+    Case(
+        "datetime_aware",
+        datetime.datetime,
+        "TEXT",
+        "TIMESTAMPTZ",
+        [datetime.datetime(2024, 2, 29, 12, tzinfo=z) for z in (UTC, EAST, WEST)],
+    ),
+    Case(
+        "aware_only",
+        AwareDatetime,
+        "TEXT",
+        "TIMESTAMPTZ",
+        [datetime.datetime(2024, 2, 29, 12, 0, 0, 5, tzinfo=z) for z in (UTC, EAST, WEST)],
+    ),
+    Case(
+        "timedelta",
+        datetime.timedelta,
+        "INTEGER",
+        "INTERVAL",
+        [
+            datetime.timedelta(),
+            datetime.timedelta(microseconds=1),
+            datetime.timedelta(days=-3, hours=2, microseconds=7),
+            datetime.timedelta(days=400),
+            datetime.timedelta(days=-99999),
+        ],
+    ),
     Case("enum_of_text", Color, "TEXT", "TEXT", list(Color)),
     Case("enum_type", Color, "TEXT", "color", list(Color)),
     Case("enum_of_int", Level, "INTEGER", "INTEGER", list(Level)),
@@ -136,15 +263,29 @@ CASES = [
     Case("list_int", list[int], "TEXT", "INTEGER[]", [[], [1], [1, 2, -3], [2**31 - 1]]),
     Case("list_int_jsonb", list[int], "TEXT", "JSONB", [[], [1], [1, 2, -3], [2**62]]),
     Case("list_str", list[str], "TEXT", "TEXT[]", [[], ["a"], ['"', "\\", "{a,b}", "NULL", ""], ["ä🎈"]]),
-    Case("list_str_jsonb", list[str], "TEXT", "JSONB", [[], ["a"], ['"', "\\", "{a,b}", "NULL", ""], ["ä🎈"]]),
+    Case(
+        "list_str_jsonb", list[str], "TEXT", "JSONB", [[], ["a"], ['"', "\\", "{a,b}", "NULL", ""], ["ä🎈"]]
+    ),
     Case("list_optional", list[int | None], "TEXT", "INTEGER[]", [[None], [1, None, 2]]),
     Case("list_float", list[float], "TEXT", "DOUBLE PRECISION[]", [[1.5], [1.0, 2.25]]),
     Case("list_bool", list[bool], "TEXT", "BOOLEAN[]", [[True, False], []]),
-    Case("list_decimal", list[Decimal], "TEXT", "NUMERIC[]", [[Decimal("1.5")], [Decimal("12345678901234567890.12345")]]),
+    Case(
+        "list_decimal",
+        list[Decimal],
+        "TEXT",
+        "NUMERIC[]",
+        [[Decimal("1.5")], [Decimal("12345678901234567890.12345")]],
+    ),
     Case("list_uuid", list[uuid.UUID], "TEXT", "UUID[]", [[], [uuid.UUID(int=1), uuid.UUID(int=2)]]),
     Case("list_uuid_jsonb", list[uuid.UUID], "TEXT", "JSONB", [[], [uuid.UUID(int=1), uuid.UUID(int=2)]]),
     Case("list_date", list[datetime.date], "TEXT", "DATE[]", [[datetime.date(2024, 1, 2)]]),
-    Case("list_aware", list[AwareDatetime], "TEXT", "TIMESTAMPTZ[]", [[datetime.datetime(2024, 1, 2, tzinfo=EAST)]]),
+    Case(
+        "list_aware",
+        list[AwareDatetime],
+        "TEXT",
+        "TIMESTAMPTZ[]",
+        [[datetime.datetime(2024, 1, 2, tzinfo=EAST)]],
+    ),
     Case("list_enum", list[Color], "TEXT", "TEXT[]", [[], [Color.RED, Color.BLUE]]),
     Case("list_enum_type", list[Color], "TEXT", "color[]", [[], [Color.RED, Color.BLUE]]),
     Case("list_enum_jsonb", list[Color], "TEXT", "JSONB", [[], [Color.RED, Color.BLUE]]),
@@ -160,13 +301,52 @@ CASES = [
     Case("dict_json", dict[str, int], "JSON", "JSON", [{}, {"a": 1}]),
     Case("dict_int_keys", dict[int, Decimal], "TEXT", "JSONB", [{1: Decimal("1.5")}]),
     Case("dict_or_list", dict[str, int] | list[int], "TEXT", "JSONB", [{"a": 1}, [1, 2], {}, []]),
-    Case("any", Any, "TEXT", "JSONB",
-         [{"a": [1]}, [1, {"b": None}], "x", "", '{"a":1}', "[1", '"q"', "[]"]),
+    Case("any", Any, "TEXT", "JSONB", [{"a": [1]}, [1, {"b": None}], "x", "", '{"a":1}', "[1", '"q"', "[]"]),
     Case("any_number", Any, "", "JSONB", [1, 1.5, -7]),
     Case("typeddict", Point, "TEXT", "JSONB", [{"x": 1, "y": 2.5}]),
     Case("dataclass", Size, "TEXT", "JSONB", [Size(3, "a"), Size(-1, "")]),
     Case("ip", ipaddress.IPv4Address, "TEXT", "INET", [ipaddress.IPv4Address("10.0.0.1")]),
     Case("ip6", ipaddress.IPv6Address, "TEXT", "INET", [ipaddress.IPv6Address("::1")]),
+    Case("ip_network", ipaddress.IPv4Network, "TEXT", "CIDR", [ipaddress.IPv4Network("10.0.0.0/8")]),
+    Case("ip_interface", ipaddress.IPv4Interface, "TEXT", "INET", [ipaddress.IPv4Interface("10.0.0.1/8")]),
+    Case("list_ip", list[ipaddress.IPv4Address], "TEXT", "INET[]", [[ipaddress.IPv4Address("10.0.0.1")]]),
+    Case("list_bytes", list[bytes], "TEXT", "BYTEA[]", [[b"a", b""], [b"\x00\xff"]]),
+    Case(
+        "list_timedelta",
+        list[datetime.timedelta],
+        "TEXT",
+        "INTERVAL[]",
+        [[datetime.timedelta(days=-1, microseconds=5)]],
+    ),
+    Case("list_time", list[datetime.time], "TEXT", "TIME[]", [[datetime.time(1, 2, 3, 4)]]),
+    Case("list_dict", list[dict[str, int]], "TEXT", "JSONB", [[{"a": 1}], []]),
+    Case("tuple_of_any_length", tuple[int, ...], "TEXT", "INTEGER[]", [(1, 2), ()]),
+    Case(
+        "dict_of_moments",
+        dict[str, AwareDatetime],
+        "TEXT",
+        "JSONB",
+        [{"a": datetime.datetime(2024, 1, 2, tzinfo=UTC)}],
+    ),
+    Case("secret", SecretStr, "TEXT", "TEXT", [SecretStr("s3cret")]),
+    Case("url", HttpUrl, "TEXT", "TEXT", [HttpUrl("https://example.org/a?b=c")]),
+    Case("path", pathlib.Path, "TEXT", "TEXT", [pathlib.Path("/a/b c"), pathlib.Path("x")]),
+    Case("enum_of_dates", Day, "TEXT", "DATE", list(Day)),
+    Case("enum_of_decimals", Rate, "TEXT", "NUMERIC", list(Rate)),
+    Case("int_in_numeric", int, "INTEGER", "NUMERIC", [5, -(2**62)]),
+    Case("bool_in_integer", bool, "INTEGER", "INTEGER", [True, False]),
+    Case("float_in_real", float, "REAL", "REAL", [1.5, -0.25]),
+    Case(
+        "strict_inside",
+        Exact,
+        "TEXT",
+        "JSONB",
+        [Exact(at=PERSON.seen, price=Decimal("1.5"), id=uuid.UUID(int=3))],
+    ),
+    Case(
+        "models_of_two_kinds", Cat | Dog, "TEXT", "JSONB", [Cat(name="a", lives=9), Dog(name="b", barks=True)]
+    ),
+    Case("int_or_str", int | str, "", "JSONB", [1, "1", "a", "{"]),
     Case("literal", Literal["a", "b"], "TEXT", "TEXT", ["a", "b"]),
     Case("literal_int", Literal[1, 2], "INTEGER", "INTEGER", [1, 2]),
     Case("newtype", Score, "INTEGER", "INTEGER", [Score(3)]),
@@ -188,7 +368,9 @@ def model_of(case: Case, *, strict: bool = False) -> type[Any]:
     base = Stored
     if strict:
         base = type("Strict", (Stored,), {"model_config": ConfigDict(strict=True), "__annotations__": {}})
-    return create_model("Made", __base__=base, v=(case.annotation | None if case.annotation is not Any else Any, None))
+    return create_model(
+        "Made", __base__=base, v=(case.annotation | None if case.annotation is not Any else Any, None)
+    )
 
 
 async def prepared(db: DB, backend: Backend, case: Case) -> None:
@@ -222,7 +404,9 @@ def assert_rows(rows: Sequence[Any], wanted: Sequence[Any]) -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-async def test_what_is_inserted_comes_back_equal_and_of_the_same_type(db: DB, backend: Backend, case: Case) -> None:
+async def test_what_is_inserted_comes_back_equal_and_of_the_same_type(
+    db: DB, backend: Backend, case: Case
+) -> None:
     await prepared(db, backend, case)
     model = model_of(case)
     wanted = [*case.values, None]
@@ -348,7 +532,9 @@ async def test_nan_round_trips_on_postgresql_and_is_refused_on_sqlite(db: DB, ba
     assert math.isnan((await db.get(model, id=1)).v)
 
 
-async def test_a_nul_character_is_a_data_error_on_postgresql_and_stored_on_sqlite(db: DB, backend: Backend) -> None:
+async def test_a_nul_character_is_a_data_error_on_postgresql_and_stored_on_sqlite(
+    db: DB, backend: Backend
+) -> None:
     case = case_of("str")
     if backend.is_postgres:
         error = await refused(db, backend, case, "a\x00b")
@@ -516,6 +702,12 @@ async def test_a_value_as_json_spells_it_is_taken_in_filters_and_patches(
 # ── time ─────────────────────────────────────────────────────────────────────────────────────
 
 
+async def test_bytes_that_json_cannot_hold_are_a_validation_error(db: DB, backend: Backend) -> None:
+    case = Case("bytes_in_json", dict[str, bytes], "TEXT", "JSONB", [])
+    error = await refused(db, backend, case, {"a": b"\xff"})
+    assert "JSON" in str(error) or "utf-8" in str(error)
+
+
 async def test_one_moment_in_several_zones_is_one_value(db: DB, backend: Backend) -> None:
     case = case_of("datetime_aware")
     await prepared(db, backend, case)
@@ -546,7 +738,9 @@ async def test_a_moment_keeps_its_zone_and_never_becomes_another(db: DB, backend
 
 
 async def test_now_is_the_current_time_in_a_column_of_each_kind(db: DB, ddl: Any) -> None:
-    await db.execute(ddl("CREATE TABLE clocks (id INTEGER PRIMARY KEY, naive {timestamp}, aware {timestamptz})"))
+    await db.execute(
+        ddl("CREATE TABLE clocks (id INTEGER PRIMARY KEY, naive {timestamp}, aware {timestamptz})")
+    )
 
     class Clock(Row):
         __table__ = "clocks"
@@ -575,19 +769,100 @@ ORDERED: Sequence[tuple[str, Sequence[Any]]] = [
     ("float", [-math.inf, -1.5, -0.1, 0.0, 1e-20, 9.0, 10.0, math.inf]),
     ("bool", [False, True]),
     ("bytes", [b"", b"\x00", b"a", b"a\x00", b"b", b"\xff"]),
-    ("decimal_text", [Decimal(t) for t in ("-1e25", "-10", "-9.5", "-9", "-1e-20", "0", "1e-20", "0.5", "9", "10", "10.01",
-                                           "12345678901234567890.1", "12345678901234567890.12", "1e30")]),
-    ("decimal_numeric", [Decimal(t) for t in ("-1e25", "-10", "-9.5", "-9", "-1e-20", "0", "1e-20", "0.5", "9", "10", "10.01",
-                                              "12345678901234567890.1", "12345678901234567890.12", "1e30")]),
+    (
+        "decimal_text",
+        [
+            Decimal(t)
+            for t in (
+                "-1e25",
+                "-10",
+                "-9.5",
+                "-9",
+                "-1e-20",
+                "0",
+                "1e-20",
+                "0.5",
+                "9",
+                "10",
+                "10.01",
+                "12345678901234567890.1",
+                "12345678901234567890.12",
+                "1e30",
+            )
+        ],
+    ),
+    (
+        "decimal_numeric",
+        [
+            Decimal(t)
+            for t in (
+                "-1e25",
+                "-10",
+                "-9.5",
+                "-9",
+                "-1e-20",
+                "0",
+                "1e-20",
+                "0.5",
+                "9",
+                "10",
+                "10.01",
+                "12345678901234567890.1",
+                "12345678901234567890.12",
+                "1e30",
+            )
+        ],
+    ),
     ("uuid", [uuid.UUID(int=i) for i in (0, 1, 9, 10, 2**64, 2**127)]),
-    ("date", [datetime.date(1, 1, 1), datetime.date(999, 12, 31), datetime.date(1000, 1, 1), datetime.date(9999, 1, 1)]),
-    ("time", [datetime.time(0), datetime.time(0, 0, 0, 1), datetime.time(0, 0, 1), datetime.time(9), datetime.time(10)]),
-    ("datetime", [datetime.datetime(1, 1, 1), datetime.datetime(2024, 1, 1), datetime.datetime(2024, 1, 1, 0, 0, 0, 1),
-                  datetime.datetime(2024, 1, 1, 0, 0, 1), datetime.datetime(9999, 12, 31)]),
-    ("datetime_aware", [datetime.datetime(2024, 1, 1, 12, tzinfo=EAST), datetime.datetime(2024, 1, 1, 7, tzinfo=UTC),
-                        datetime.datetime(2024, 1, 1, 7, 0, 0, 1, tzinfo=UTC), datetime.datetime(2024, 1, 1, 0, tzinfo=WEST)]),
-    ("timedelta", [datetime.timedelta(days=-2), datetime.timedelta(microseconds=-1), datetime.timedelta(0),
-                   datetime.timedelta(seconds=9), datetime.timedelta(seconds=10), datetime.timedelta(days=3)]),
+    (
+        "date",
+        [
+            datetime.date(1, 1, 1),
+            datetime.date(999, 12, 31),
+            datetime.date(1000, 1, 1),
+            datetime.date(9999, 1, 1),
+        ],
+    ),
+    (
+        "time",
+        [
+            datetime.time(0),
+            datetime.time(0, 0, 0, 1),
+            datetime.time(0, 0, 1),
+            datetime.time(9),
+            datetime.time(10),
+        ],
+    ),
+    (
+        "datetime",
+        [
+            datetime.datetime(1, 1, 1),
+            datetime.datetime(2024, 1, 1),
+            datetime.datetime(2024, 1, 1, 0, 0, 0, 1),
+            datetime.datetime(2024, 1, 1, 0, 0, 1),
+            datetime.datetime(9999, 12, 31),
+        ],
+    ),
+    (
+        "datetime_aware",
+        [
+            datetime.datetime(2024, 1, 1, 12, tzinfo=EAST),
+            datetime.datetime(2024, 1, 1, 7, tzinfo=UTC),
+            datetime.datetime(2024, 1, 1, 7, 0, 0, 1, tzinfo=UTC),
+            datetime.datetime(2024, 1, 1, 0, tzinfo=WEST),
+        ],
+    ),
+    (
+        "timedelta",
+        [
+            datetime.timedelta(days=-2),
+            datetime.timedelta(microseconds=-1),
+            datetime.timedelta(0),
+            datetime.timedelta(seconds=9),
+            datetime.timedelta(seconds=10),
+            datetime.timedelta(days=3),
+        ],
+    ),
     ("enum_of_int", [Level.LOW, Level.HIGH]),
     ("int_enum", [Number.ONE, Number.TWO]),
 ]

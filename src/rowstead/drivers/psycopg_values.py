@@ -52,7 +52,7 @@ def encode_json(value: Any) -> bytes:
     """The JSON of any value that Pydantic knows; a DataError where it has none."""
     try:
         return to_json(value, by_alias=False)
-    except PydanticSerializationError as error:
+    except (PydanticSerializationError, UnicodeDecodeError) as error:
         raise DataError(f"{type(value).__name__} cannot be written as JSON: {error}") from None
 
 
@@ -155,7 +155,7 @@ def _as_integer(value: Any) -> Any:
     # psycopg would send it as numeric, and a comparison with that is never true.
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
         raise DataError("an integer column holds whole numbers of up to 64 bits")
-    return value
+    return int(value) if type(value) is bool else value
 
 
 def _sized(wrapper: type[int]) -> Convert:
