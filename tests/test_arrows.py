@@ -34,7 +34,11 @@ class Layer:
 LAYERS = (
     Layer("program", "what the shell starts; nobody imports it", ("__main__",)),
     Layer("cli", "commands over every face", ("cli",)),
-    Layer("names", "the guides' import paths: names, no logic", ("", "asyncpg", "psycopg", "sqlalchemy", "sql")),
+    Layer(
+        "names",
+        "the guides' import paths: names, no logic",
+        ("", "asyncpg", "psycopg", "sqlalchemy", "sql"),
+    ),
     Layer(
         "faces",
         "each translates its notation to the core's; a face that needs another's help needs a core function",

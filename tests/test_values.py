@@ -119,7 +119,7 @@ def test_a_refused_value_is_not_in_the_message() -> None:
 def test_numbers_that_sqlite_cannot_keep_are_refused_by_column() -> None:
     with pytest.raises(ValidationError, match="column 'c': SQLite stores NaN as NULL"):
         encoder(column_of("c", float), "sqlite")(math.nan)
-    with pytest.raises(DataError, match="column 'c': .*131072 digits") as caught:
+    with pytest.raises(DataError, match=r"column 'c': .*131072 digits") as caught:
         encoder(column_of("c", Decimal), "sqlite")(Decimal("1e200000"))
     assert caught.value.column == "c"
     with pytest.raises(ValidationError, match="JSON has no NaN"):

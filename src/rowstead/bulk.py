@@ -7,6 +7,7 @@ there is a bulk path; otherwise one statement runs once per row, in one go. Writ
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence
+from copy import copy
 from operator import itemgetter
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -16,7 +17,7 @@ from rowstead.conditions import VALUE, read
 from rowstead.errors import ValidationError
 from rowstead.expressions import column_encoder, table_clause
 from rowstead.plan import Atomic, Call, Copy, Many, ManyReturning, Plan, Record
-from rowstead.schema import Table
+from rowstead.schema import Kind, Table
 from rowstead.sentinels import Inc, Now
 from rowstead.statements import Target, require_key
 from rowstead.values import json_text
@@ -272,6 +273,37 @@ def server_table(compiler: Compiler, table: Table) -> Plan[ServerTable]:
     if columns:
         compiler.facts[table] = found
     return found
+
+
+_ASSUMED = {
+    Kind.INT: "bigint",
+    Kind.FLOAT: "double precision",
+    Kind.BOOL: "boolean",
+    Kind.BYTES: "bytea",
+    Kind.DECIMAL: "numeric",
+    Kind.UUID: "uuid",
+    Kind.DATE: "date",
+    Kind.TIME: "time without time zone",
+    Kind.DATETIME: "timestamp with time zone",
+    Kind.TIMEDELTA: "interval",
+    Kind.JSON: "jsonb",
+}
+
+
+def assuming(compiler: Compiler, table: Table) -> Compiler:
+    """A compiler that need not ask for the table's column types: for showing statements, not for running.
+
+    What was not asked yet is assumed from the Python types.
+    """
+    if compiler.dialect.column_types is None or table in compiler.facts:
+        return compiler
+    types = {
+        name: ColumnType(_ASSUMED.get(column.kind, "text"), column.kind is Kind.LIST)
+        for name, column in table.columns.items()
+    }
+    assumed = copy(compiler)
+    assumed.facts = {**compiler.facts, table: ServerTable(types, copyable=False)}
+    return assumed
 
 
 def delete_many(compiler: Compiler, table: Table, keys: Iterable[Any]) -> Plan[int]:

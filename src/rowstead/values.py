@@ -364,7 +364,7 @@ def decoder(column: Column, codec: str) -> Decode:
     if codec == ASYNCPG_CODEC and column.kind is Kind.UUID:
         return _standard_uuid
     if codec == ASYNCPG_CODEC and column.element is not None and column.element.kind is Kind.UUID:
-        return lambda value: [_standard_uuid(v) for v in value] if type(value) is list else _json_read(value)
+        return _standard_uuids
     # A pool that a user brought may have no JSON codec; a dict or a list never travels as text else.
     return _json_read if column.kind in (Kind.JSON, Kind.LIST) else None
 
@@ -380,6 +380,10 @@ def _bytes_list(value: Any) -> Any:
 def _standard_uuid(value: Any) -> Any:
     """asyncpg gives a UUID class of its own."""
     return uuid.UUID(int=value.int) if isinstance(value, uuid.UUID) else value
+
+
+def _standard_uuids(value: Any) -> Any:
+    return list(map(_standard_uuid, value)) if isinstance(value, list) else _json_read(value)  # pyright: ignore[reportUnknownArgumentType]
 
 
 def _enum_decoder(type_: type[enum.Enum]) -> Decode:

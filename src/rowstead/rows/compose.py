@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from rowstead.access import FULL_ACCESS, Access
+from rowstead.bulk import assuming
 from rowstead.compiled import Compiler
 from rowstead.dialects import POSTGRESQL
 from rowstead.errors import ValidationError, did_you_mean
@@ -112,7 +113,10 @@ def _insert_many(
     conflict_target: Any = None,
     returning: bool = False,
 ) -> Plan[Any]:
-    return calls.insert_many(compiler, rows, on_conflict, conflict_target, returning)
+    everything: list[Row] = list(rows)
+    if everything:
+        compiler = assuming(compiler, everything[0].__rowstead__())
+    return calls.insert_many(compiler, everything, on_conflict, conflict_target, returning)
 
 
 def _update(compiler: Compiler, row: Row, /, *, where: Any = None) -> Call[Any]:
@@ -179,6 +183,8 @@ def _leading(plan: Plan[Any], verb: str) -> Call[Any]:
 
 def compose(verb: str, *args: Any, placeholder: Callable[[int], str], **options: Any) -> Query:
     """The exact SQL and parameters that a verb would send to PostgreSQL, without a database.
+
+    The casts of an `insert_many` are those of the Python types; a database is asked for its own.
 
     `placeholder` spells the parameter of a 0-based number, `lambda i: f"${i + 1}"` for example.
     """

@@ -92,6 +92,11 @@ class DB:
             return self.session
         raise UsageError("this is a transaction's handle; use the database's own handle here")
 
+    def __repr__(self) -> str:
+        dialect = self.session.dialect.name
+        kind = "" if isinstance(self.session, Database) else ", in a transaction"
+        return f"<{type(self).__name__} on {dialect} by {self.session.driver.codec}{kind}>"
+
     def close(self) -> None:
         """Give the connections back. On a transaction's handle nothing: its block ends it."""
         if isinstance(self.session, Database):
