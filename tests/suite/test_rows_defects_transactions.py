@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -71,10 +72,10 @@ async def test_rows_d01_a_write_is_committed_when_its_call_returns(items: DB, ot
 async def test_rows_d01_a_write_leaves_no_lock_and_survives_close(items: DB, tmp_path: Path) -> None:
     await items.insert(Item(name="a"))
     await items.update(Item(id=1, name="b"))
-    with sqlite3.connect(tmp_path / "test.sqlite", timeout=0) as stranger:
+    with closing(sqlite3.connect(tmp_path / "test.sqlite", timeout=0)) as stranger, stranger:
         stranger.execute("INSERT INTO items (name) VALUES ('c')")
     await items.close()
-    with sqlite3.connect(tmp_path / "test.sqlite") as stranger:
+    with closing(sqlite3.connect(tmp_path / "test.sqlite")) as stranger, stranger:
         assert stranger.execute("SELECT name FROM items ORDER BY name").fetchall() == [("b",), ("c",)]
 
 
@@ -165,7 +166,7 @@ async def test_rows_d04_a_failed_statement_leaves_the_file_free_at_once(items: D
     await items.insert(Item(name="a"))
     with pytest.raises(IntegrityError):
         await items.insert(Item(name="a"))
-    with sqlite3.connect(tmp_path / "test.sqlite", timeout=0) as stranger:
+    with closing(sqlite3.connect(tmp_path / "test.sqlite", timeout=0)) as stranger, stranger:
         assert stranger.execute("UPDATE items SET n = 7").rowcount == 1
 
 

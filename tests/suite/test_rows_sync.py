@@ -6,6 +6,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -192,10 +193,10 @@ def test_rows_d01_a_write_is_committed_when_its_call_returns(users: DB, other: D
 @ON_SQLITE
 def test_rows_d01_a_write_leaves_no_lock_and_survives_close(users: DB, tmp_path: Path) -> None:
     users.insert(User(name="a"))
-    with sqlite3.connect(tmp_path / "test.sqlite", timeout=0) as stranger:
+    with closing(sqlite3.connect(tmp_path / "test.sqlite", timeout=0)) as stranger, stranger:
         stranger.execute("INSERT INTO users (name) VALUES ('c')")
     users.close()
-    with sqlite3.connect(tmp_path / "test.sqlite") as stranger:
+    with closing(sqlite3.connect(tmp_path / "test.sqlite")) as stranger, stranger:
         assert stranger.execute("SELECT name FROM users ORDER BY name").fetchall() == [("a",), ("c",)]
 
 
