@@ -10,7 +10,7 @@ ARGS ?=
 .DEFAULT_GOAL := help
 # Two targets at once would install into one environment at once.
 .NOTPARALLEL:
-.PHONY: help demo test check fix types docs bench clean
+.PHONY: help demo test check fix types docs bench faults soak clean
 
 help:
 	@echo "make demo    the main job on real data, in a SQLite file"
@@ -20,6 +20,8 @@ help:
 	@echo "make types   pyright alone"
 	@echo "make docs    run every snippet in README and docs"
 	@echo "make bench   the benchmarks, beside a private PostgreSQL"
+	@echo "make faults  the fault tests at full size; writes docs/reliability.md"
+	@echo "make soak    an hour under load with a kill every half minute"
 	@echo "make clean   remove the virtual environment and caches"
 
 # One stamp per set of packages, so that a demo need not wait for a type checker.
@@ -55,6 +57,13 @@ docs: $(VENV)/.ready-test
 
 bench: $(VENV)/.ready-bench
 	@$(RUN) scripts/with_postgres.py -- $(RUN) -m benchmarks $(ARGS)
+
+# No --fast: what cuts the power must find a server that writes to its disk.
+faults: $(VENV)/.ready-test
+	@ROWSTEAD_FAULTS=long $(RUN) scripts/with_postgres.py -- $(RUN) -m pytest tests/faults $(ARGS)
+
+soak: $(VENV)/.ready-test
+	@ROWSTEAD_FAULTS=soak $(RUN) scripts/with_postgres.py -- $(RUN) -m pytest tests/faults/test_soak.py $(ARGS)
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis

@@ -46,6 +46,9 @@ PSYCOPG = {"AsyncConnection": "Connection", "AsyncCursor": "Cursor", "AsyncRawCu
 TWINS = (
     Twin("drivers/base.py", "sync/drivers/base.py", shared=("RawResult",)),
     Twin("drivers/pool.py", "sync/drivers/pool.py"),
+    Twin("drivers/pooled.py", "sync/drivers/pooled.py"),
+    Twin("drivers/hosts.py", "sync/drivers/hosts.py"),
+    Twin("drivers/replicas.py", "sync/drivers/replicas.py", shared=("ReplicaStatus",)),
     Twin("drivers/sqlite.py", "sync/drivers/sqlite.py", names={"ThreadConnection": "SQLiteConnection"}),
     Twin("drivers/psycopg.py", "sync/drivers/psycopg.py", names=PSYCOPG),
     Twin("drivers/turns.py", "sync/drivers/turns.py"),
@@ -56,6 +59,7 @@ TWINS = (
     Twin("transaction.py", "sync/transaction.py"),
     Twin("database.py", "sync/database.py"),
     Twin("rows/blocks.py", "sync/rows/blocks.py"),
+    Twin("rows/raw.py", "sync/rows/raw.py"),
     Twin("rows/db.py", "sync/rows/db.py"),
 )
 
@@ -87,7 +91,8 @@ NAMES = {
     "athrow": "throw",
 }
 ONLY_HERE = "# async only"
-"""A statement (with its whole block) whose first line ends so is left out of the twin."""
+"""A statement (with its whole block) whose first line ends so is left out of the twin, and so is the
+line of one parameter or argument."""
 UNWRAPPED = ("Awaitable", "Coroutine", "CoroutineType")
 """Types of what is awaited; their last argument is the type of what is there without waiting."""
 
@@ -144,12 +149,14 @@ def convert(source: str, twin: Twin, twinned: Mapping[str, str]) -> str:
 
 
 def _drop_marked(source: str) -> str:
-    """Without the statements whose first line ends in ONLY_HERE."""
+    """Without the statements whose first line ends in ONLY_HERE, and the single lines within others."""
     lines = source.splitlines(keepends=True)
     marked = {number for number, line in enumerate(lines, 1) if line.rstrip().endswith(ONLY_HERE)}
     nodes = [n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.stmt) and n.lineno in marked]
-    for node in sorted(nodes, key=lambda n: n.lineno, reverse=True):
-        del lines[node.lineno - 1 : node.end_lineno]
+    whole = {n.lineno: n.end_lineno or n.lineno for n in nodes}
+    for number in sorted(marked, reverse=True):
+        # A line that begins no statement is a parameter or an argument on a line of its own.
+        del lines[number - 1 : whole.get(number, number)]
     return "".join(lines)
 
 

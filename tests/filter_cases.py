@@ -117,7 +117,7 @@ def but(*ids: int) -> list[int]:
     return [i for i in EVERY if i not in ids]
 
 
-ITEM_ORDERS = {"table": Order, "filter": {"item": "$outer.id"}}
+ITEM_ORDERS = {"table": Order, "filter": {"item": {"$outer": "id"}}}
 
 # (filter, expected ids)
 TABLE: Sequence[tuple[Any, list[int]]] = [
@@ -268,7 +268,7 @@ TABLE: Sequence[tuple[Any, list[int]]] = [
     # subqueries
     ({"exists": ITEM_ORDERS}, [1, 3, 5]),
     ({"not_exists": ITEM_ORDERS}, but(1, 3, 5)),
-    ({"exists": {"table": Order, "filter": {"item": "$outer.id", "amount": {"gt": 5}}}}, [1, 5]),
+    ({"exists": {"table": Order, "filter": {"item": {"$outer": "id"}, "amount": {"gt": 5}}}}, [1, 5]),
     ({"exists": {"table": Order, "filter": {"amount": 10}}}, EVERY),
     ({"exists": {"table": Order, "filter": {"amount": 1}}}, []),
     ({"exists": {"table": Order}}, EVERY),
@@ -311,16 +311,19 @@ TABLE: Sequence[tuple[Any, list[int]]] = [
         },
         but(1, 3, 5),
     ),
-    ({"exists": {"table": Item, "filter": {"parent": "$outer.id"}}}, [1, 2, 4]),
-    ({"exists": {"table": Item, "filter": {"id": "$outer.parent", "ok": True}}}, [2, 3]),
-    ({"exists": {"table": Item, "filter": {"n": {"gt": "$outer.n"}, "id": {"lt": 4}}}}, [1, 2, 7, 8, 15]),
+    ({"exists": {"table": Item, "filter": {"parent": {"$outer": "id"}}}}, [1, 2, 4]),
+    ({"exists": {"table": Item, "filter": {"id": {"$outer": "parent"}, "ok": True}}}, [2, 3]),
+    (
+        {"exists": {"table": Item, "filter": {"n": {"gt": {"$outer": "n"}}, "id": {"lt": 4}}}},
+        [1, 2, 7, 8, 15],
+    ),
     (
         {
             "exists": {
                 "table": Item,
                 "filter": {
-                    "parent": "$outer.id",
-                    "exists": {"table": Order, "filter": {"item": "$outer.id", "amount": {"lt": 6}}},
+                    "parent": {"$outer": "id"},
+                    "exists": {"table": Order, "filter": {"item": {"$outer": "id"}, "amount": {"lt": 6}}},
                 },
             }
         },
@@ -408,7 +411,7 @@ MISTAKES: Sequence[tuple[Any, type[Exception], str]] = [
     ),
     ({"exists": {"table": Order, "filter": {"itm": 1}}}, UndefinedColumnError, "orders has no column 'itm'"),
     (
-        {"exists": {"table": Order, "filter": {"item": "$outer.idd"}}},
+        {"exists": {"table": Order, "filter": {"item": {"$outer": "idd"}}}},
         UndefinedColumnError,
         "did you mean 'id'?",
     ),

@@ -279,3 +279,74 @@ def test_a_value_that_validation_converts_is_converted_among_many_rows() -> None
     records[7] = ("7", datetime.datetime(2026, 11, 21))
     row = reader(Small, ("id", "day"), [None, None])(records)[7]
     assert state(row) == state(Small(id=7, day=datetime.date(2026, 11, 21)))
+
+
+class Defaulted(Row):
+    __table__ = "t"
+    id: int | None = None
+    name: str
+    tags: str = "none"
+    n: int = 3
+
+
+class WithFactory(Row):
+    __table__ = "t"
+    id: int
+    names: list[str] = Field(default_factory=list)
+
+
+class WithSharedList(Row):
+    __table__ = "t"
+    id: int
+    names: list[str] = []  # noqa: RUF012  (Pydantic copies it)
+
+
+class WithPrivate(Row):
+    __table__ = "t"
+    id: int = 0
+    _seen: int = PrivateAttr(default=7)
+
+
+class WithAlias(Row):
+    __table__ = "t"
+    id: int = Field(alias="identifier")
+    n: int = 1
+
+
+class WithOwnConstruct(Row):
+    __table__ = "t"
+    id: int = 0
+
+    @classmethod
+    def model_construct(cls, _fields_set: set[str] | None = None, **values: Any) -> Any:
+        row = super().model_construct(_fields_set, **values)
+        row.__dict__["id"] = 42
+        return row
+
+
+@pytest.mark.parametrize(
+    ("model", "fields"),
+    [
+        (Defaulted, {"id": 1}),
+        (Defaulted, {"n": "not checked", "name": None}),
+        (Defaulted, {}),
+        (WithFactory, {"id": 1}),
+        (WithSharedList, {"id": 1}),
+        (WithPrivate, {"id": 1}),
+        (WithAlias, {"id": 1}),
+        (WithOwnConstruct, {}),
+    ],
+)
+def test_a_patch_is_the_row_that_model_construct_makes(model: type[Row], fields: dict[str, Any]) -> None:
+    made = model.model_construct(_fields_set=set(fields))
+    vars(made).update(fields)
+    patch = model.patch(**fields)
+    assert type(patch) is type(made)
+    assert list(vars(patch).items()) == list(vars(made).items())
+    assert patch.model_fields_set == made.model_fields_set
+    assert patch.__pydantic_extra__ == made.__pydantic_extra__
+    assert patch.__pydantic_private__ == made.__pydantic_private__
+    assert repr(patch) == repr(made)
+    other = model.patch(**fields)
+    assert vars(other) is not vars(patch)
+    assert all(vars(other)[n] is not v for n, v in vars(patch).items() if isinstance(v, list))

@@ -11,18 +11,42 @@ import re
 from collections.abc import Callable, Sequence
 from operator import itemgetter
 from threading import Lock
-from typing import Any
+from typing import Any, TypeVar
 
+from rowstead.conditions import VALUE
 from rowstead.dialects import Dialect
 from rowstead.expressions import Slots
-from rowstead.plan import Call, Record
-from rowstead.schema import Table
+from rowstead.plan import Call, Read, Record
+from rowstead.schema import Kind, Table
 from rowstead.statements import BUILDERS, WRITES
 from rowstead.values import Encode, decoder
+
+R = TypeVar("R")
 
 MAX_TEXTS = 512
 MAX_PARAMS = 50
 MAX_LENGTH = 4_096
+MAX_FITTING = 64
+"""Combinations of types that each statement remembers as needing no encoding."""
+
+
+_WITHOUT_EQUALITY = frozenset({Kind.JSON, Kind.LIST, Kind.ANY})
+
+
+def by_key(key: tuple[Any, ...]) -> tuple[Table, tuple[str, ...], tuple[str, ...]] | None:
+    """(table, columns, names) where this is a get by each part of the primary key and nothing else."""
+    if key[0] != "get":
+        return None
+    table: Table = key[1]
+    terms: tuple[Any, ...] = key[3][1:]
+    if any(len(term) != 3 or term[0] != "eq" or term[2] != VALUE for term in terms):
+        return None
+    names = tuple(term[1] for term in terms)
+    if len(names) != len(table.key) or set(names) != set(table.key):
+        return None
+    if any(table.columns[name].kind in _WITHOUT_EQUALITY for name in names):
+        return None
+    return table, key[2], names
 
 
 def columns_of(rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
@@ -30,10 +54,34 @@ def columns_of(rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
     return [list(map(itemgetter(i), rows)) for i in range(len(rows[0]))]
 
 
+class Get(Read[R]):
+    """A get by the whole key. Those of one `together` can be answered by one statement, see `batching`.
+
+    `together` is (table, columns, the key's names in the filter's order), `values` are the key's, not
+    encoded.
+    """
+
+    __slots__ = ("together", "values")
+
+    together: tuple[Table, tuple[str, ...], tuple[str, ...]]
+    values: Sequence[Any]
+
+
 class Compiled:
     """A statement's text and how its values travel; `bind` makes the parameters of one execution."""
 
-    __slots__ = ("_encoders", "_order", "read_all", "read_one", "table", "text", "writes")
+    __slots__ = (
+        "_encoders",
+        "_fitting",
+        "_order",
+        "_together",
+        "_unchanged",
+        "read_all",
+        "read_one",
+        "table",
+        "text",
+        "writes",
+    )
 
     def __init__(
         self,
@@ -42,13 +90,19 @@ class Compiled:
         writes: bool,
         order: Sequence[int],
         encoders: Sequence[Encode | None],
+        unchanged: Sequence[frozenset[type]],
         read_all: Callable[[Sequence[Record]], list[Any]],
+        together: tuple[Table, tuple[str, ...], tuple[str, ...]] | None = None,
     ) -> None:
         self.text = text
+        self._together = together
         self.table = table
         self.writes = writes
         self._order = None if list(order) == list(range(len(encoders))) else tuple(order)
         self._encoders = tuple(encoders)
+        self._unchanged = tuple(unchanged)
+        self._fitting: set[tuple[type, ...]] = set()
+        """Types of values, as they were seen, that no encoder changes."""
         self.read_all = read_all
 
         def read_one(records: Sequence[Record]) -> Any:
@@ -56,28 +110,44 @@ class Compiled:
 
         self.read_one = read_one
 
-    def bind(self, values: Sequence[Any]) -> list[Any]:
+    def bind(self, values: Sequence[Any]) -> Sequence[Any]:
         """The values as the driver takes them, in the order of the parameters."""
+        types = tuple(map(type, values))
+        if types in self._fitting:
+            return values
+        if self._order is None and len(self._fitting) < MAX_FITTING and self._fits(types):
+            self._fitting.add(types)
         encoded = [
             value if encode is None else encode(value)
             for encode, value in zip(self._encoders, values, strict=True)
         ]
         return encoded if self._order is None else [encoded[i] for i in self._order]
 
+    def _fits(self, types: tuple[type, ...]) -> bool:
+        """Whether no encoder changes values of these types."""
+        known = self._unchanged
+        return len(types) == len(known) and all(t in some for t, some in zip(types, known, strict=True))
+
     def bind_many(self, rows: Sequence[Sequence[Any]]) -> list[Sequence[Any]]:
         """As `bind` for each of some rows of values, column by column, which costs half."""
         if not self._encoders or not rows:
             return [self.bind(values) for values in rows]
         columns = [
-            column if encode is None else list(map(encode, column))
-            for encode, column in zip(self._encoders, columns_of(rows), strict=True)
+            column if encode is None or known.issuperset(map(type, column)) else list(map(encode, column))
+            for encode, known, column in zip(self._encoders, self._unchanged, columns_of(rows), strict=True)
         ]
         ordered = columns if self._order is None else [columns[i] for i in self._order]
         return list(zip(*ordered, strict=True))
 
     def call(self, values: Sequence[Any], read: Callable[[Sequence[Record]], Any] | None) -> Call[Any]:
         """One execution."""
-        return Call(self.text, self.bind(values), read, writes=self.writes, table=self.table)
+        if self._together is not None:
+            get: Get[Any] = Get(self.text, self.bind(values), read, table=self.table)
+            get.together, get.values = self._together, values
+            return get
+        if self.writes:
+            return Call(self.text, self.bind(values), read, writes=True, table=self.table)
+        return Read(self.text, self.bind(values), read, table=self.table)
 
 
 class Compiler:
@@ -114,7 +184,16 @@ class Compiler:
         text, names = self.text_of(expression)
         order = [int(name[1:]) for name in names]
         read_all = self._reader(table, result_columns(expression, table))
-        return Compiled(text, table.name, operation in WRITES, order, slots.encoders, read_all)
+        return Compiled(
+            text,
+            table.name,
+            operation in WRITES,
+            order,
+            slots.encoders,
+            slots.unchanged,
+            read_all,
+            by_key(key),
+        )
 
     def text_of(self, expression: Any) -> tuple[str, list[str]]:
         """Any SQLAlchemy expression as text on one line, and its parameters' names in order."""

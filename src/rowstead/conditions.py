@@ -5,9 +5,10 @@
     {"and": [..]} {"or": [..]} {"not": {..}} {"exists": {..}} {"not_exists": {..}}
 
 A column named like a connective is written `{"col": {"name": "not", "eq": 1}}`. A subquery is
-`{"table", "columns", "filter", "order", "limit", "offset"}`; inside it `"$outer.column"` is a
-column of the statement around it. Operators are in `operators.py`. Reading finds every unknown
-column and operator, so no SQL is ever made of a name that was not looked up.
+`{"table", "columns", "filter", "order", "limit", "offset"}`; inside it `{"$outer": "column"}` is a
+column of the statement around it, and a string is never anything but a value. Operators are in
+`operators.py`. Reading finds every unknown column and operator, so no SQL is ever made of a name
+that was not looked up.
 
 A shape is a nested tuple: `("and", shape, …)`, `("or", shape, …)`, `("not", shape)`,
 `("exists" | "not_exists", Subquery)`, or a term `(operator, column, operand)` whose operand is
@@ -19,7 +20,7 @@ from __future__ import annotations
 import datetime
 import decimal
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple, TypeAlias, cast
 
@@ -40,7 +41,7 @@ MAX_DEPTH = 100
 """Levels of nesting, for our own callers too: SQL is put together by recursion."""
 EVERYTHING: Shape = ("and",)
 CONNECTIVES = ("and", "or", "not", "exists", "not_exists", "col")
-_OUTER = "$outer."
+_OUTER = "$outer"
 _PLAIN = frozenset(
     {
         int,
@@ -168,16 +169,21 @@ class _Reader:
         return self._column(name, value)
 
     def _column(self, name: Any, value: Any) -> Shape:
-        column = self.access.column(self.table, name)
+        column = self._named(name)
         self.terms += 1
         self.access.within("terms", self.terms, self.access.max_terms)
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and not self._names_outer(column, value):
             tests: Mapping[Any, Any] = value  # pyright: ignore[reportUnknownVariableType]
             shapes = [self._test(column, spelling, operand) for spelling, operand in tests.items()]
             return shapes[0] if len(shapes) == 1 else ("and", *shapes)
         if isinstance(value, _COLLECTIONS):
             return self._test(column, "in", value)
         return self._test(column, "eq", value)
+
+    def _named(self, name: Any) -> Column:
+        # What stands for a name in JSON may be a list, which no set can be asked about.
+        plain: Any = name if isinstance(name, Hashable) else repr(name)
+        return self.access.column(self.table, plain)
 
     def _test(self, column: Column, spelling: Any, operand: Any) -> Shape:
         operator = SPELLINGS.get(spelling) or SPELLINGS.get(str(spelling).lower())
@@ -219,6 +225,12 @@ class _Reader:
         first = self._one(operator, column, low)
         return (operator.name, column.name, (first, self._one(operator, column, high)))
 
+    def _names_outer(self, column: Column, operand: Any) -> bool:
+        """Whether this is `{"$outer": …}` inside a subquery. On a JSON column a dict is a value."""
+        if self.outer is None or not isinstance(operand, Mapping) or column.kind in COMPOSITE_KINDS:
+            return False
+        return set(operand) == {_OUTER}  # pyright: ignore[reportUnknownArgumentType]
+
     def _one(self, operator: Operator, column: Column, operand: Any) -> Any:
         if operand is None:
             raise ValidationError(
@@ -227,8 +239,8 @@ class _Reader:
             )
         if operand is Now or isinstance(operand, Now):
             return Now
-        if self.outer is not None and isinstance(operand, str) and operand.startswith(_OUTER):
-            return Outer(self.outer.access.column(self.outer.table, operand.removeprefix(_OUTER)).name)
+        if self.outer is not None and self._names_outer(column, operand):
+            return Outer(self.outer._named(operand[_OUTER]).name)
         scalar = column.kind not in COMPOSITE_KINDS and column.kind is not Kind.ANY
         if scalar and column.type is not None and isinstance(operand, Mapping):
             raise ValidationError(
@@ -308,6 +320,11 @@ def read_count(what: str, value: Any) -> int:
     if value < 0:
         raise ValidationError(f"{what} cannot be negative, got {value}")
     return min(value, 2**63 - 1)
+
+
+def has_subquery(shape: Shape) -> bool:
+    """Whether the shape asks any table by a subquery."""
+    return any(isinstance(part, Subquery) or (type(part) is tuple and has_subquery(part)) for part in shape)
 
 
 def is_everything(shape: Shape) -> bool:

@@ -5,13 +5,22 @@ from __future__ import annotations
 import random
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
+from time import monotonic
 from typing import Any, Self, TypeVar
 
-from rowstead.compiled import Compiler
+from rowstead.batching import BatchedGets, Crowd  # async only
+from rowstead.compiled import Compiler, Get
 from rowstead.drivers.base import Connection, Driver, RawResult
 from rowstead.drivers.urls import Options, make_driver
-from rowstead.errors import HandleClosed, OperationalError, ReadOnlyError, RowsteadError
-from rowstead.plan import Call, Copy, Many, ManyReturning, Plan
+from rowstead.errors import (
+    ConflictError,
+    DisconnectedError,
+    HandleClosed,
+    OperationalError,
+    ReadOnlyError,
+    RowsteadError,
+)
+from rowstead.plan import Call, Copy, Many, ManyReturning, Plan, Read
 from rowstead.session import Session, Trace, Tracer, outcome
 from rowstead.transaction import Block, Savepoint, Transaction
 from rowstead.waiting import finish, sleep
@@ -20,19 +29,28 @@ R = TypeVar("R")
 
 FIRST_DELAY = 0.005
 LONGEST_DELAY = 0.5
-"""Seconds between the tries of a transaction: doubled each time, up to this, with jitter."""
+"""Seconds between the tries of a transaction: doubled each time, up to this, with jitter; at first
+twice as long as the try took, if that is more."""
 
 
 class Database(Session):
     """A database: statements run on its own connections, each a transaction of its own."""
 
     def __init__(
-        self, driver: Driver, *, trace: Callable[[Trace], None] | None = None, trace_values: bool = False
+        self,
+        driver: Driver,
+        *,
+        trace: Callable[[Trace], None] | None = None,
+        trace_values: bool = False,
+        batch_gets: bool = True,  # async only
     ) -> None:
         self.driver = driver
         self.compiler = Compiler(driver.dialect, driver.codec, driver.paramstyle)
         self.tracer = None if trace is None else Tracer(trace, trace_values)
         self._closed = False
+        self._replicated = bool(getattr(driver, "replicated", False))
+        """Whether lending for reading may give a replica, which lags: only a `Read` may go there."""
+        self._gets = self._batching() if batch_gets else None  # async only
 
     @classmethod
     async def from_url(
@@ -42,11 +60,30 @@ class Database(Session):
         *,
         trace: Callable[[Trace], None] | None = None,
         trace_values: bool = False,
+        batch_gets: bool = True,  # async only
     ) -> Self:
         """Connect. Raises ValidationError for a wrong URL and UnreachableError when nobody answers."""
         driver = make_driver(url, options)
         await driver.open()
-        return cls(driver, trace=trace, trace_values=trace_values)
+        return cls(
+            driver,
+            trace=trace,
+            trace_values=trace_values,
+            batch_gets=batch_gets,  # async only
+        )
+
+    def gathers_gets(self) -> bool:  # async only
+        """Whether gets by key that wait for a connection are answered together."""
+        return self._gets is not None
+
+    def _batching(self) -> BatchedGets | None:  # async only
+        """What answers waiting gets together; not on a pool that is the user's, nor beside replicas."""
+        pool: Crowd | None = getattr(self.driver, "pool", None) if self.driver.own_pool else None
+        if pool is None or self._replicated or not self.dialect.array_params:
+            return None
+        return BatchedGets(
+            pool, self.compiler, self._lend, self.driver.take_back, lambda c: PinnedSession(self, c)
+        )
 
     @property
     def closed(self) -> bool:
@@ -68,7 +105,9 @@ class Database(Session):
         try:
             result = await self._send(connection, call)
         except BaseException as error:
-            lost = not isinstance(error, RowsteadError) or isinstance(error, OperationalError)
+            # That it may not write is a server's answer; `_fail` has seen to it that it is looked at.
+            answered = isinstance(error, ReadOnlyError) or not isinstance(error, OperationalError)
+            lost = not isinstance(error, RowsteadError) or not answered
             self.driver.take_back(connection, lost)
             told = outcome(error, call)
             if told is error:
@@ -78,8 +117,22 @@ class Database(Session):
         return result
 
     async def run(self, call: Call[R]) -> R:
-        result = await self._once(call, call.writes)
+        if self._gets is not None and isinstance(call, Get) and self._gets.gathers(call):  # async only
+            records = await self._gets.answer(call)
+            if records is not None and call.read is not None:
+                return call.read(records)
+        if self._replicated:
+            result = await (self._anywhere(call) if isinstance(call, Read) else self._once(call, True))
+        else:
+            result = await self._once(call, call.writes)
         return result if call.read is None else call.read(result)
+
+    async def _anywhere(self, call: Read[Any]) -> Any:
+        try:
+            return await self._once(call, False)
+        except (DisconnectedError, ConflictError, ReadOnlyError):
+            # The replica ended, or had to cancel the statement to go on replaying.
+            return await self._once(call, True)
 
     async def raw(self, call: Call[RawResult]) -> RawResult:
         if call.writes or not self.dialect.one_writer:
@@ -103,7 +156,7 @@ class Database(Session):
         begin = self.dialect.begin(isolation, readonly)
         if getattr(self.driver, "joined", False):
             return JoinedBlock(self)
-        return Block(self, begin, write=not readonly)
+        return Block(self, begin, write=not readonly or self._replicated)
 
     async def pinned(self, plan: Plan[R]) -> R:
         connection = await self._lend(True)
@@ -131,14 +184,19 @@ class Database(Session):
         """
         delay = FIRST_DELAY
         for tries_left in range(max_retries, -1, -1):
+            started = monotonic()
             try:
-                async with self.block(isolation or "serializable", readonly) as transaction:
+                async with self.block(
+                    "serializable" if isolation is None else isolation, readonly
+                ) as transaction:
                     return await function(transaction)
             except RowsteadError as error:
                 if not error.retryable or not tries_left:
                     raise
+            # Those who were first need about as long as this try took, and then their own retries.
+            delay = min(max(delay, 2 * (monotonic() - started)), LONGEST_DELAY)
             await sleep(delay * random.uniform(0.5, 1.5))
-            delay = min(delay * 2, LONGEST_DELAY)
+            delay *= 2
         raise AssertionError("unreachable")
 
 
@@ -152,14 +210,27 @@ class PinnedSession(Session):
         self.connection = connection
 
     async def run(self, call: Call[R]) -> R:
-        result = await self._send(self.connection, call)
+        result = await self._once(call)
         return result if call.read is None else call.read(result)
 
     async def raw(self, call: Call[RawResult]) -> RawResult:
-        return await self._send(self.connection, call)
+        return await self._once(call)
+
+    async def _once(self, call: Call[Any]) -> Any:
+        try:
+            return await self._send(self.connection, call)
+        except RowsteadError as error:
+            told = outcome(error, call)
+            if told is error:
+                raise
+            raise told from error.__cause__
 
     async def pinned(self, plan: Plan[R]) -> R:
         return await self.plan(plan)
+
+    async def behind_pooler(self) -> bool:
+        ask = getattr(self.connection, "behind_pooler", None)
+        return ask is not None and await ask()
 
     async def bulk(self, step: Many | ManyReturning | Copy) -> Any:
         async with self.block() as transaction:

@@ -53,7 +53,9 @@ class Dialect:
     transaction_id: str | None
     """SQL for the running transaction's id, NULL when it wrote nothing; None: there is no such thing."""
     transaction_status: str | None
-    """SQL that tells, given an id as `$1`, `committed`, `aborted` or `in progress`."""
+    """SQL that tells, given an id as `$1`, `committed`, `aborted`, `in progress` or `unsure`."""
+    update_sees_itself: bool
+    """Whether a subquery of an UPDATE may see rows that it has changed already, unless it returns rows."""
     row_number: str | None
     """The column whose NULL asks for the next row, where `DEFAULT VALUES` takes no ON CONFLICT clause."""
     explain: str
@@ -153,8 +155,26 @@ POSTGRESQL = Dialect(
     typed_columns=True,
     one_writer=False,
     levels=True,
-    transaction_id="SELECT pg_current_xact_id_if_assigned()::text",
-    transaction_status="SELECT pg_xact_status($1::text::xid8)",
+    # With the end of the log, the end of the server's last recovery and its clock: after a crash or a
+    # promotion the id of a transaction that was lost is given to another one, whose `committed` would
+    # be taken for ours.
+    transaction_id=(
+        "SELECT CASE WHEN pg_current_xact_id_if_assigned() IS NOT NULL THEN"
+        " concat_ws(' ', pg_current_xact_id_if_assigned(), pg_current_wal_insert_lsn(),"
+        " coalesce(pg_last_wal_replay_lsn(), '0/0'), extract(epoch FROM clock_timestamp())) END"
+    ),
+    # A recovery since then that ended before our COMMIT lost it; one that ended later has replayed what
+    # we wrote, so that the id stayed ours. A clean start forgets where the recovery before it ended.
+    transaction_status=(
+        "SELECT CASE WHEN pg_is_in_recovery() THEN NULL"
+        " WHEN t.recovered NOT IN (t.recovered_then, '0/0') AND t.recovered < t.written THEN 'aborted'"
+        " WHEN t.recovered = '0/0' AND extract(epoch FROM pg_postmaster_start_time()) >= t.moment"
+        " THEN 'unsure' ELSE pg_xact_status(t.id) END"
+        " FROM (SELECT coalesce(pg_last_wal_replay_lsn(), '0/0') AS recovered, i.said[1]::xid8 AS id,"
+        " i.said[2]::pg_lsn AS written, i.said[3]::pg_lsn AS recovered_then, i.said[4]::numeric AS moment"
+        " FROM (SELECT string_to_array($1::text, ' ') AS said) i) t"
+    ),
+    update_sees_itself=False,
     row_number=None,
     explain="EXPLAIN",
     column_types=(
@@ -186,6 +206,8 @@ SQLITE = Dialect(
     levels=False,
     transaction_id=None,
     transaction_status=None,
+    # Seen in 3.40: it changes rows while it still looks for others.
+    update_sees_itself=True,
     row_number="rowid",
     explain="EXPLAIN QUERY PLAN",
     column_types=None,

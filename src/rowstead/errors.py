@@ -244,6 +244,8 @@ class StatementTimeout(TimeoutExceeded):
     """A statement ran, or waited for a lock, longer than allowed."""
 
     code = "STATEMENT_TIMEOUT"
+    answered: bool = True
+    """False when the server said nothing at all: whether the statement ran is not known."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

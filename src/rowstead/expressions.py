@@ -16,6 +16,7 @@ from sqlalchemy.sql.functions import Function
 from sqlalchemy.sql.selectable import TableClause
 
 from rowstead.dialects import Dialect
+from rowstead.errors import DataError
 from rowstead.plan import ServerTyped
 from rowstead.schema import Column, Kind, Table, is_zoned
 from rowstead.sentinels import Now
@@ -128,6 +129,13 @@ def plain(name: str) -> ColumnClause[Any]:
     return sa.column(name)
 
 
+def _whole(values: list[Any]) -> list[Any]:
+    """The same values; a DataError for a text that JSON's reader would end at its NUL, finding another."""
+    if any(type(v) is str and "\0" in v for v in values):
+        raise DataError("a text with a NUL in it cannot stand in a long list; compare with it alone")
+    return values
+
+
 class Slots:
     """Makes a statement's parameters, in order, and remembers how each value is encoded."""
 
@@ -135,20 +143,24 @@ class Slots:
         self.dialect = dialect
         self.codec = codec
         self.encoders: list[Encode | None] = []
+        self.unchanged: list[frozenset[type]] = []
+        """For each parameter, the types whose values its encoder gives back as they are."""
 
-    def _next(self, encode: Encode | None) -> BindParameter[Any]:
+    def _next(self, encode: Encode | None, unchanged: frozenset[type] = frozenset()) -> BindParameter[Any]:
         self.encoders.append(encode)
+        self.unchanged.append(unchanged)
         return sa.bindparam(f"v{len(self.encoders) - 1}")
 
     def value(self, column: Column, then: Callable[[Any], Any] | None = None) -> BindParameter[Any]:
         """The next parameter: a value of this column, perhaps turned further (`then`)."""
         encode = encoder(column, self.codec)
-        return self._next(encode if then is None else lambda value: then(encode(value)))
+        if then is None:
+            return self._next(encode, unchanged(column, self.codec))
+        return self._next(lambda value: then(encode(value)))
 
     def count(self) -> BindParameter[Any]:
         """The next parameter: a LIMIT or OFFSET, already checked."""
-        self.encoders.append(None)
-        return sa.bindparam(f"v{len(self.encoders) - 1}", type_=sa.Integer())
+        return sa.bindparam(self._next(None, frozenset({int})).key, type_=sa.Integer())
 
     def listed(self, column: Column) -> Expression:
         """The next parameter: a list of this column's values, as something that can stand behind IN.
@@ -162,7 +174,7 @@ class Slots:
         if column.kind is Kind.BYTES:
             each = self._next(lambda values: json_text([encode(v).hex() for v in values]))
             return Around(f"(SELECT {function}(value) FROM json_each(", each, "))")
-        each = self._next(lambda values: json_text([encode(v) for v in values]))
+        each = self._next(lambda values: json_text(_whole([encode(v) for v in values])))
         return Around("(SELECT value FROM json_each(", each, "))")
 
     def list_of(self, column: Column, as_json: bool) -> Expression:

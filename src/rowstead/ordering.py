@@ -27,6 +27,9 @@ class OrderTerm(NamedTuple):
 
 Order: TypeAlias = tuple[OrderTerm, ...]
 
+MAX_TEXTS = 256
+"""How many orders given as text are kept for each table."""
+
 
 def read_order(sort: Sort, table: Table, *, access: Access = FULL_ACCESS) -> Order:
     """The sort as terms, most significant first; empty for None.
@@ -36,7 +39,21 @@ def read_order(sort: Sort, table: Table, *, access: Access = FULL_ACCESS) -> Ord
     """
     if sort is None:
         return ()
-    items: list[Any] = [sort] if isinstance(sort, (str, Mapping)) else list(sort)
+    if type(sort) is not str or access is not FULL_ACCESS:
+        return _read_order(sort, table, access)
+    # The same few texts come again and again.
+    kept: dict[str, Order] = table.facts.setdefault("orders by their text", {})
+    found = kept.get(sort)
+    if found is None:
+        found = _read_order(sort, table, access)
+        if len(kept) >= MAX_TEXTS:
+            kept.clear()
+        kept[sort] = found
+    return found
+
+
+def _read_order(sort: Sort, table: Table, access: Access) -> Order:
+    items: list[Any] = [sort] if isinstance(sort, (str, Mapping)) else list(sort or ())
     terms: list[OrderTerm] = []
     for item in items:
         terms.extend(_terms(item))

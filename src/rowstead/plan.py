@@ -62,6 +62,15 @@ class Call(Generic[R]):
         self.table = table
 
 
+class Read(Call[R]):
+    """A statement of ours that only reads rows, and whose answer nothing is written by.
+
+    Outside a transaction a replica may give it.
+    """
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Many:
     """One statement run once for each sequence of values; the result is the affected count."""
@@ -119,13 +128,43 @@ class Within(Generic[R]):
 
 
 @dataclass(frozen=True, slots=True)
+class Finally(Generic[R]):
+    """Run a plan and then `after`, however the plan ended; the result is the plan's.
+
+    Where a plan may not yield in `finally`, this may: `after` runs to its end in a cancelled task too.
+    """
+
+    plan: Generator[Any, Any, R]
+    after: Generator[Any, Any, None]
+
+
+@dataclass(frozen=True, slots=True)
+class BehindPooler:
+    """Ask whether a pooler may give each transaction another server session; the result is a bool.
+
+    Only the connection knows, so inside a `Pinned`; anywhere else the answer is no.
+    """
+
+
+@dataclass(frozen=True, slots=True)
 class Sleep:
     """Wait, outside any statement."""
 
     seconds: float
 
 
-Step: TypeAlias = Call[Any] | Many | ManyReturning | Copy | Atomic[Any] | Pinned[Any] | Within[Any] | Sleep
+Step: TypeAlias = (
+    Call[Any]
+    | Many
+    | ManyReturning
+    | Copy
+    | Atomic[Any]
+    | Pinned[Any]
+    | Within[Any]
+    | Finally[Any]
+    | BehindPooler
+    | Sleep
+)
 Plan: TypeAlias = Generator[Step, Any, R]
 
 

@@ -42,6 +42,11 @@ class RawText(NamedTuple):
         return self.word in READS
 
 
+def may_write(sql: str) -> bool:
+    """Whether a statement could write for all that its text shows: `WITH` may, and so may a function."""
+    return first_word(sql) not in READS - {"with"} or "(" in sql
+
+
 @lru_cache(maxsize=1024)
 def first_word(sql: str) -> str:
     """The first keyword, lower case, behind comments and brackets."""

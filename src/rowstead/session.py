@@ -20,13 +20,29 @@ from rowstead.errors import (
     DisconnectedError,
     ForeignKeyError,
     OutcomeUnknown,
+    ReadOnlyError,
     RestrictError,
     RowsteadError,
+    StatementTimeout,
     ValidationError,
 )
-from rowstead.plan import Atomic, Call, Copy, Many, ManyReturning, Pinned, Plan, Sleep, Step, Within, arun
+from rowstead.plan import (
+    Atomic,
+    BehindPooler,
+    Call,
+    Copy,
+    Finally,
+    Many,
+    ManyReturning,
+    Pinned,
+    Plan,
+    Sleep,
+    Step,
+    Within,
+    arun,
+)
 from rowstead.values import raw_encoder
-from rowstead.waiting import sleep
+from rowstead.waiting import finish, sleep
 
 R = TypeVar("R")
 
@@ -40,6 +56,8 @@ class Trace(NamedTuple):
     rows: int
     """Rows read, or rows affected; -1 where the database does not say."""
     error: RowsteadError | None
+    answers: int = 1
+    """How many calls this one statement answered: gets that waited for a connection share one."""
 
 
 class Tracer(NamedTuple):
@@ -49,10 +67,16 @@ class Tracer(NamedTuple):
     values: bool
 
     def tell(
-        self, sql: str, params: Sequence[Any], started: float, rows: int, error: RowsteadError | None
+        self,
+        sql: str,
+        params: Sequence[Any],
+        started: float,
+        rows: int,
+        error: RowsteadError | None,
+        answers: int = 1,
     ) -> None:
         shown = params if self.values else ["…"] * len(params)
-        self.function(Trace(sql, shown, perf_counter() - started, rows, error))
+        self.function(Trace(sql, shown, perf_counter() - started, rows, error, answers))
 
 
 class Session:
@@ -88,6 +112,10 @@ class Session:
         """A transaction, or a savepoint inside one."""
         raise NotImplementedError
 
+    async def behind_pooler(self) -> bool:
+        """Whether a pooler may give each transaction another server session."""
+        return False
+
     async def plan(self, plan: Plan[R]) -> R:
         """Drive a plan to its end."""
         return await arun(plan, self)
@@ -104,6 +132,13 @@ class Session:
         if isinstance(step, Within):
             with step.context:
                 return await self.plan(step.plan)
+        if isinstance(step, Finally):
+            try:
+                return await self.plan(step.plan)
+            finally:
+                await finish(self.plan(step.after))
+        if isinstance(step, BehindPooler):
+            return await self.behind_pooler()
         if isinstance(step, Sleep):
             return await sleep(step.seconds)
         return await self.bulk(step)
@@ -161,10 +196,11 @@ class Session:
                 return await connection.execute(call.text, call.params)
             return await connection.fetch(call.text, call.params)
         except Exception as error:
-            self._fail(error, call.text, call.table)
+            self._fail(connection, error, call.text, call.table)
 
     async def _send_traced(self, connection: Connection, call: Call[Any], tracer: Tracer) -> Any:
         started = perf_counter()
+        answers: int = getattr(call, "answers", 1)
         try:
             if call.raw:
                 self._mark(connection, call)
@@ -177,9 +213,9 @@ class Session:
                 rows = len(result)
         except Exception as error:
             translated = self._translated(error, call.text, call.table)
-            tracer.tell(call.text, call.params, started, -1, translated)
-            self._fail(error, call.text, call.table, translated)
-        tracer.tell(call.text, call.params, started, rows, None)
+            tracer.tell(call.text, call.params, started, -1, translated, answers)
+            self._fail(connection, error, call.text, call.table, translated)
+        tracer.tell(call.text, call.params, started, rows, None, answers)
         return result
 
     async def _send_bulk(self, connection: Connection, step: Many | ManyReturning | Copy) -> Any:
@@ -198,7 +234,7 @@ class Session:
                 result = count = await connection.copy_in(step.schema, step.table, step.columns, step.rows)
         except Exception as cause:
             error = self._translated(cause, text, step.table)
-            self._fail(cause, text, step.table, error)
+            self._fail(connection, cause, text, step.table, error)
         finally:
             if self.tracer is not None:
                 self.tracer.tell(text, (), started, count, error)
@@ -215,20 +251,40 @@ class Session:
         return translated
 
     def _fail(
-        self, error: Exception, text: str, table: str | None, translated: RowsteadError | None = None
+        self,
+        connection: Connection,
+        error: Exception,
+        text: str,
+        table: str | None,
+        translated: RowsteadError | None = None,
     ) -> NoReturn:
         """Raise what a driver raised as ours, with the driver's own as its cause."""
         translated = translated or self._translated(error, text, table)
+        if isinstance(translated, StatementTimeout) and not translated.answered:
+            # Whatever is sent next would wait for the same answer.
+            connection.terminate()
+        elif isinstance(translated, ReadOnlyError):
+            # The server may have ceased to be the one that takes writes: looked at before the next turn.
+            connection.dirty = True
         if translated is None or translated is error:
             raise error
         raise translated from error
 
 
+def is_lost(error: BaseException) -> bool:
+    """Whether the answer to a statement was lost: a broken connection, or a server that is silent."""
+    return isinstance(error, DisconnectedError) or (
+        isinstance(error, StatementTimeout) and not error.answered
+    )
+
+
 def outcome(error: BaseException, call: Call[Any]) -> BaseException:
-    """What a lost connection means for a statement that was its own transaction."""
-    if isinstance(error, DisconnectedError) and call.writes:
+    """What a lost answer means for a statement that was its own transaction."""
+    if not isinstance(error, RowsteadError) or not is_lost(error):
+        return error
+    if call.writes or (call.raw and raw.may_write(call.text)):
         return OutcomeUnknown(
-            f"the connection was lost before the answer came: the write may have been applied. "
+            f"no answer came: if the statement writes, it may have been applied. "
             f"Look before writing again. ({error})",
             table=error.table,
         )

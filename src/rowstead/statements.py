@@ -151,6 +151,25 @@ def get(slots: Slots, table: Table, columns: tuple[str, ...], where: Shape) -> A
     return statement if set(table.key) <= named else statement.limit(sa.literal_column("1"))
 
 
+def get_many(
+    slots: Slots, table: Table, columns: tuple[str, ...], names: tuple[str, ...], types: tuple[str, ...]
+) -> Any:
+    """The rows of many keys: one array parameter for each of `names`, whose types the server told.
+
+    Each record ends in the place of its key, from 1 on. Values: one list per name.
+    """
+    arrays = [
+        sa.cast(slots.list_of(table.columns[name], False), _named_type(f"{type_}[]"))
+        for name, type_ in zip(names, types, strict=True)
+    ]
+    wanted = [f"wanted_{name}" for name in names]
+    place = "wanted_place"
+    keys = sa.func.unnest(*arrays).table_valued(*wanted, with_ordinality=place).render_derived(name="wanted")
+    same = [plain(name) == keys.c[key] for name, key in zip(names, wanted, strict=True)]
+    rows = table_clause(table).join(keys, sa.and_(*same))
+    return sa.select(*map(plain, columns), keys.c[place]).select_from(rows)
+
+
 def count(slots: Slots, table: Table, where: Shape) -> Any:
     """How many rows."""
     statement = sa.select(_COUNT).select_from(table_clause(table))
@@ -290,6 +309,6 @@ def require_key(table: Table) -> tuple[str, ...]:
 
 BUILDERS: Mapping[str, Callable[..., Any]] = {
     f.__name__: f
-    for f in (select, get, count, exists, insert, insert_from_arrays, update, delete, delete_keys)
+    for f in (select, get, get_many, count, exists, insert, insert_from_arrays, update, delete, delete_keys)
 }
 WRITES = frozenset({"insert", "insert_from_arrays", "update", "delete", "delete_keys"})

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
+from time import monotonic
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -24,13 +25,17 @@ from rowstead.errors import (
     UsageError,
 )
 from rowstead.plan import Call, Copy, Many, ManyReturning, Plan, Record
-from rowstead.session import Session, Tracer
-from rowstead.waiting import Lock, finish, owner, sleep
+from rowstead.session import Session, Tracer, is_lost
+from rowstead.waiting import Lock, finish, owner, sleep, within
 
 R = TypeVar("R")
 
 ASK_AFTER_COMMIT = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
 """Seconds before each question whether a lost COMMIT was applied."""
+ASK_FOR = 20.0
+"""Seconds after which no further question is asked, however long the answers took."""
+ROLL_BACK_TIMEOUT = 5.0
+"""Seconds in which a server must undo a block; then the connection is dropped, which undoes it too."""
 
 
 class Transaction(Session):
@@ -209,6 +214,7 @@ class Block(AbstractAsyncContextManager[Transaction]):
         self._begin = begin
         self._write = write
         self._pinned = pinned
+        self._lent = pinned is None
         self._transaction: Transaction | None = None
 
     async def __aenter__(self) -> Transaction:
@@ -242,7 +248,8 @@ class Block(AbstractAsyncContextManager[Transaction]):
             raise failed(transaction.failure)
 
     def _give_back(self, connection: Connection, suspect: bool) -> None:
-        if self._pinned is None:
+        if self._lent:
+            self._lent = False
             self._session.driver.take_back(connection, suspect)
 
     async def _roll_back(self, transaction: Transaction) -> None:
@@ -250,17 +257,18 @@ class Block(AbstractAsyncContextManager[Transaction]):
         if transaction.connection.is_closed or not transaction.connection.in_transaction:
             return
         try:
-            await self._say(transaction, "ROLLBACK")
-        except RowsteadError:
+            await within(ROLL_BACK_TIMEOUT, self._say(transaction, "ROLLBACK"))
+        except (RowsteadError, TimeoutError):
             transaction.connection.terminate()
 
     async def _commit(self, transaction: Transaction) -> None:
         identity = await self._identity(transaction)
         try:
             await self._say(transaction, "COMMIT")
-        except DisconnectedError as error:
-            await self._settle(identity, error)
-        except RowsteadError:
+        except RowsteadError as error:
+            if is_lost(error):
+                await self._settle(transaction, identity, error)
+                return
             # A constraint checked at COMMIT: some databases leave the transaction open.
             if transaction.connection.in_transaction:
                 await self._roll_back(transaction)
@@ -277,8 +285,17 @@ class Block(AbstractAsyncContextManager[Transaction]):
         call: Call[Any] = Call(question, read=_first_value)
         return _first_value(await self._session._send(transaction.connection, call))  # pyright: ignore[reportPrivateUsage]
 
-    async def _settle(self, identity: str | None, error: DisconnectedError) -> None:
-        """The connection was lost during COMMIT: return if it was applied, else say what is known."""
+    async def _settle(self, transaction: Transaction, identity: str | None, error: RowsteadError) -> None:
+        """No answer came to COMMIT: return if it was applied, else say what is known."""
+        # Others may be lost in the same moment: who kept the broken one while it waits for another
+        # would keep them all from ever asking.
+        transaction.connection.terminate()
+        self._give_back(transaction.connection, suspect=True)
+        nothing = DisconnectedError(
+            f"the connection was lost during COMMIT, and nothing was applied ({error})"
+        )
+        if not transaction.wrote:
+            raise nothing from error
         unknown = CommitOutcomeUnknown(
             "the connection was lost during COMMIT, and the database could not be asked whether it was "
             f"applied. Look before running it again. ({error})"
@@ -286,15 +303,16 @@ class Block(AbstractAsyncContextManager[Transaction]):
         question = self._session.dialect.transaction_status
         if question is None or identity is None:
             raise unknown from error
+        until = monotonic() + ASK_FOR
         for seconds in ASK_AFTER_COMMIT:
             await sleep(seconds)
             status = await self._ask(question, identity)
             if status == "committed":
                 return
             if status == "aborted":
-                raise DisconnectedError(
-                    f"the connection was lost during COMMIT, and nothing was applied ({error})"
-                ) from error
+                raise nothing from error
+            if status == "unsure" or monotonic() > until:
+                break
         raise unknown from error
 
     async def _ask(self, question: str, identity: str) -> str | None:

@@ -107,7 +107,7 @@ def jsonable(value: Any) -> Any:
     """What `value` is in JSON; a ValidationError where it has no such form."""
     try:
         return to_jsonable_python(value, by_alias=False)
-    except (PydanticSerializationError, UnicodeDecodeError) as error:
+    except (PydanticSerializationError, UnicodeError) as error:
         raise ValidationError(f"{type(value).__name__} cannot be written as JSON: {error}") from None
 
 

@@ -48,6 +48,11 @@ class Waiter(Generic[T]):
         self._future: asyncio.Future[T] = self._loop.create_future()
         self.value: T | None = None
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a value would still reach somebody."""
+        return not self._future.done()
+
     def set(self, value: T) -> bool:
         """Hand `value` over. False when nobody waits any more: it is still the caller's."""
         if self._future.done():
@@ -88,7 +93,7 @@ class Lock:
         if not self._held:
             self._held = True
             return
-        waiter = Waiter[bool]()
+        waiter: Waiter[bool] = Waiter()
         self._queue[waiter] = None
         try:
             await waiter.wait()

@@ -1,119 +1,16 @@
-"""Runners that are killed, or many at once: every step is applied once, and the next run heals."""
+"""Statements that cannot share a transaction: what a failed or an interrupted one leaves is settled.
+
+Runners that are killed, and many at once, are in `tests/faults`.
+"""
 
 from __future__ import annotations
-
-import signal
-import sqlite3
-import subprocess
-import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import closing
-from pathlib import Path
 
 import psycopg
 import pytest
 
-from conftest import Backend
 from rowstead.errors import MigrationError
 
 from .conftest import opened
-from .runners import Runners, runners
-
-ROUNDS = 3
-
-
-@pytest.fixture(scope="module")
-def processes() -> Iterator[Runners]:
-    with runners() as found:
-        yield found
-
-
-def fill(folder, postgres: bool) -> None:
-    folder["0001_seen.sql"] = "CREATE TABLE seen (step INTEGER NOT NULL, note TEXT);"
-    folder["0002_data.sql"] = "INSERT INTO seen (step) VALUES (1);\nINSERT INTO seen (step) VALUES (2);"
-    alone = "CREATE INDEX CONCURRENTLY seen_note ON seen (note);\nVACUUM seen;\nSET work_mem TO '8MB';\n"
-    folder["0003_steps.sql"] = (
-        "-- rowstead:no-transaction\nINSERT INTO seen (step) VALUES (3);\n"
-        + (alone if postgres else "PRAGMA foreign_keys = OFF;\nVACUUM;\n")
-        + "INSERT INTO seen (step) VALUES (4);\n"
-        + ("DROP INDEX CONCURRENTLY seen_note;\n" if postgres else "")
-    )
-    folder["0004_last.sql"] = "INSERT INTO seen (step) VALUES (5);"
-
-
-FILES = ["0001_seen.sql", "0002_data.sql", "0003_steps.sql", "0004_last.sql"]
-
-
-class Place:
-    """The database of a test, emptied at will and read without Rowstead."""
-
-    def __init__(self, backend: Backend, empty: Callable[[], None], steps: Callable[[], list[int]]) -> None:
-        self.url = backend.url
-        self.is_postgres = backend.is_postgres
-        self.empty = empty
-        self.steps = steps
-
-
-@pytest.fixture
-def place(backend: Backend, request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    query = "SELECT step FROM seen ORDER BY step"
-    if not backend.is_postgres:
-        file = tmp_path / "test.sqlite"
-
-        def empty() -> None:
-            for left in tmp_path.glob("test.sqlite*"):
-                left.unlink()
-
-        def steps() -> list[int]:
-            with closing(sqlite3.connect(file)) as connection:
-                return [step for (step,) in connection.execute(query)]
-
-        return Place(backend, empty, steps)
-    database, admin = request.getfixturevalue("_shared_database")
-    return Place(
-        backend,
-        lambda: database.empty(admin),
-        lambda: [step for (step,) in admin.execute(query).fetchall()],
-    )
-
-
-async def test_rows_d07_ten_runners_at_once_all_succeed_and_apply_each_step_once(
-    place, folder, processes
-) -> None:
-    fill(folder, place.is_postgres)
-    for _ in range(ROUNDS):
-        place.empty()
-        ended = processes.round(place.url, folder.path, [None] * 10)
-        assert [code for code, _ in ended] == [0] * 10
-        assert place.steps() == [1, 2, 3, 4, 5]
-
-
-async def test_a_runner_killed_after_any_statement_is_healed_by_the_next(place, folder, processes) -> None:
-    fill(folder, place.is_postgres)
-    place.empty()
-    ((code, statements),) = processes.round(place.url, folder.path, [None])
-    assert (code, statements > 20) == (0, True)
-    for number in range(1, statements + 1):
-        place.empty()
-        ((killed, sent),) = processes.round(place.url, folder.path, [number])
-        assert (killed, sent) == (-signal.SIGKILL, number)
-        ((healed, _),) = processes.round(place.url, folder.path, [None])
-        assert (number, healed, place.steps()) == (number, 0, [1, 2, 3, 4, 5])
-    async with opened(place.url) as db:
-        assert (await db.status(folder)).applied == FILES
-
-
-async def test_five_runners_of_which_one_is_killed_finish_its_work(place, folder, processes) -> None:
-    fill(folder, place.is_postgres)
-    for number in (5, 12, 18):
-        place.empty()
-        ended = processes.round(place.url, folder.path, [number] + [None] * 4)
-        assert [code for code, _ in ended[1:]] == [0] * 4
-        assert place.steps() == [1, 2, 3, 4, 5]
-
-
-# What a statement that cannot share a transaction leaves behind
 
 
 @pytest.fixture
@@ -126,56 +23,6 @@ def indexes(admin: psycopg.Connection) -> list[tuple[str, bool]]:
         "SELECT c.relname, i.indisvalid FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid "
         "WHERE i.indrelid = to_regclass('seen') ORDER BY 1"
     ).fetchall()
-
-
-@pytest.mark.parametrize(
-    ("statement", "name"),
-    [
-        ("CREATE INDEX CONCURRENTLY seen_step ON seen (step);", "seen_step"),
-        ("CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS Seen_Step ON public.seen (step);", "seen_step"),
-        ('CREATE INDEX CONCURRENTLY "Seen; Step" ON ONLY "public"."seen" (step);', "Seen; Step"),
-        ("CREATE INDEX CONCURRENTLY ON seen (step);", "seen_step_idx"),
-    ],
-)
-async def test_an_index_build_that_was_interrupted_is_dropped_and_done_again(
-    postgres, folder, statement: str, name: str
-) -> None:
-    url, admin = postgres
-    folder["0001.sql"] = "CREATE TABLE seen (step INTEGER);"
-    folder["0002.sql"] = f"-- rowstead:no-transaction\n{statement}"
-    async with opened(url) as db:
-        del folder["0002.sql"]
-        await db.migrate(folder)
-        folder["0002.sql"] = f"-- rowstead:no-transaction\n{statement}"
-        interrupt_the_build(url, admin, folder)
-        assert indexes(admin) == [(name, False)]
-        assert await db.migrate(folder) == ["0002.sql"]
-    assert indexes(admin) == [(name, True)]
-
-
-def interrupt_the_build(url: str, admin: psycopg.Connection, folder) -> None:
-    """Kill a runner, and then its server process, while an index is half built."""
-    command = [sys.executable, "-m", "rowstead", "migrate", str(folder.path), "--url", url]
-    with psycopg.connect(url) as writer:
-        # The build waits for this transaction, in its second phase: the index is there, invalid.
-        writer.execute("INSERT INTO seen VALUES (1)")
-        with subprocess.Popen(command) as runner:
-            waiting = wait_for_build(admin)
-            runner.kill()
-        admin.execute("SELECT pg_terminate_backend(%s)", [waiting])
-
-
-def wait_for_build(admin: psycopg.Connection) -> int:
-    """The server process that waits in CREATE INDEX CONCURRENTLY."""
-    for _ in range(2_000):
-        found = admin.execute(
-            "SELECT a.pid FROM pg_stat_activity a JOIN pg_locks l ON l.pid = a.pid AND NOT l.granted "
-            "WHERE a.query LIKE 'CREATE %INDEX CONCURRENTLY%'"
-        ).fetchone()
-        if found:
-            return found[0]
-        threading.Event().wait(0.005)
-    raise AssertionError("no index build began")
 
 
 async def test_an_index_build_that_failed_can_be_mended(postgres, folder) -> None:

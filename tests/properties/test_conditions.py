@@ -95,7 +95,7 @@ OUTER = ("eq", "ne", "not", "gt", "lte")
 
 def subqueries(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     outer = st.tuples(st.sampled_from(["id", "n", "s"]), st.sampled_from(OUTER)).map(
-        lambda pair: {pair[0]: {pair[1]: f"$outer.{pair[0]}"}}
+        lambda pair: {pair[0]: {pair[1]: {"$outer": pair[0]}}}
     )
     where = st.tuples(outer, inner).map(lambda pair: {"and": list(pair)}) | inner
     return st.tuples(st.sampled_from(["exists", "not_exists"]), where).map(
@@ -162,9 +162,9 @@ def column_truth(held: Any, test: Any, outer: Item | None) -> Truth:
         return compared("eq", held, test)
     truths: list[Truth] = []
     for name, operand in test.items():
-        if isinstance(operand, str) and operand.startswith("$outer.") and outer is not None:
+        if isinstance(operand, dict) and outer is not None:
             # Another row's column: None in it is SQL's NULL, not the language's None.
-            truths.append(of_outer(name, held, getattr(outer, operand.removeprefix("$outer."))))
+            truths.append(of_outer(name, held, getattr(outer, operand["$outer"])))
         else:
             truths.append(compared(name, held, operand))
     return all_of(truths)

@@ -63,8 +63,8 @@ SHAPES: list[tuple[str, list[list[Any]], list[dict[str, Any]]]] = [
         "query",
         [[User]],
         [
-            {"where": {"exists": {"table": User, "filter": {"id": "$outer.id", "name": "a"}}}},
-            {"where": {"exists": {"table": User, "filter": {"id": "$outer.id", "name": "z"}}}},
+            {"where": {"exists": {"table": User, "filter": {"id": {"$outer": "id"}, "name": "a"}}}},
+            {"where": {"exists": {"table": User, "filter": {"id": {"$outer": "id"}, "name": "z"}}}},
         ],
     ),
     ("query", [[User]], [{"order": "-name,id"}, {"order": ["-name", "id"]}]),

@@ -40,7 +40,7 @@ ITEMS_LITE = "SELECT id, price, at, raw, data, user FROM shop.items WHERE "
 
 TWENTY = [f"n{i}" for i in range(20)]
 AS_JSON = "[" + ",".join(f'"{t}"' for t in TWENTY) + "]"
-OF_USER = {"table": Item, "filter": {"user": "$outer.id"}}
+OF_USER = {"table": Item, "filter": {"user": {"$outer": "id"}}}
 
 # (filter on users, PostgreSQL, SQLite, parameters); where SQLite's parameters differ, both.
 USERS: Sequence[tuple[Any, str, str, Any]] = [
@@ -141,8 +141,8 @@ USERS: Sequence[tuple[Any, str, str, Any]] = [
             "exists": {
                 "table": User,
                 "filter": {
-                    "id": {"lt": "$outer.id"},
-                    "exists": {"table": User, "filter": {"id": "$outer.id"}},
+                    "id": {"lt": {"$outer": "id"}},
+                    "exists": {"table": User, "filter": {"id": {"$outer": "id"}}},
                 },
             }
         },

@@ -392,7 +392,7 @@ VERB_TEXTS: Sequence[tuple[str, Sequence[Any], dict[str, Any], str, str, Any]] =
     (
         "query",
         [Odd],
-        {"where": {"exists": {"table": User, "filter": {"id": "$outer.group"}}}},
+        {"where": {"exists": {"table": User, "filter": {"id": {"$outer": "group"}}}}},
         f'SELECT {ODD} FROM "Order" WHERE EXISTS (SELECT 1'
         ' FROM users AS inner_1 WHERE inner_1.id = "Order"."group")',
         f"SELECT {ODD_LITE} FROM `Order` WHERE EXISTS (SELECT 1"

@@ -64,6 +64,15 @@ async def test_update_where_changes_exactly_the_rows_that_the_filter_finds(items
         assert [r.id for r in await items.query(Item, raw=b"hit", order="id")] == wanted, where
 
 
+async def test_an_update_asks_its_subqueries_about_the_rows_as_they_were(items: DB) -> None:
+    # SQLite's one pass would find the name that the row before has just got.
+    where = {"not_exists": {"table": Item, "filter": {"name": "new"}}}
+    other = {"not_exists": {"table": Item, "filter": {"name": "new", "id": {"not": {"$outer": "id"}}}}}
+    assert await items.update_where(Item.patch(name="new"), where=other) == len(ITEMS)
+    assert await items.count(Item, name="new") == len(ITEMS)
+    assert await items.update_where(Item.patch(name="newer"), where=where) == 0
+
+
 async def test_ilike_ignores_case_in_the_alphabets_that_the_database_knows(
     items: DB, backend: Backend
 ) -> None:
@@ -252,7 +261,9 @@ def test_a_hidden_column_cannot_be_filtered_on_and_is_not_suggested() -> None:
         assert str(caught.value) == "items has no column 'price'; known: id, name"
     with pytest.raises(UndefinedColumnError) as caught:
         read(
-            {"exists": {"table": Order, "filter": {"amount": "$outer.price"}}}, TABLE_OF_ITEMS, access=access
+            {"exists": {"table": Order, "filter": {"amount": {"$outer": "price"}}}},
+            TABLE_OF_ITEMS,
+            access=access,
         )
     assert "known: id, name" in str(caught.value)
 
@@ -316,3 +327,23 @@ async def test_a_list_may_be_of_any_length(
 async def test_delete_many_takes_any_number_of_keys(items: DB) -> None:
     assert await items.delete_many(Item, range(3, LONG)) == 14
     assert await found(items, None) == [1, 2]
+
+
+def test_a_string_in_a_subquery_is_never_anything_but_a_value() -> None:
+    inner = {"table": Order, "filter": {"item": {"eq": "$outer.id"}}}
+    shape, values = read({"exists": inner}, TABLE_OF_ITEMS)
+    assert values == ["$outer.id"]
+    assert "Outer(" not in repr(shape)
+
+
+def test_a_name_that_is_no_text_is_refused_for_strangers_too() -> None:
+    where = {"col": {"name": ["id"], "eq": 1}}
+    for access in (Access(), Access(columns=frozenset({"id"}))):
+        with pytest.raises(UndefinedColumnError, match=r"no column"):
+            read(where, TABLE_OF_ITEMS, access=access)
+
+
+async def test_a_text_with_a_nul_in_a_long_list_never_finds_its_beginning(items: DB) -> None:
+    # SQLite's JSON, as which a long list travels, ends a text at its first NUL.
+    with pytest.raises(DataError):
+        await items.query(Item, name=["x"] * 20 + ["100%\x00"])

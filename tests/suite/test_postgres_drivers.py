@@ -553,7 +553,7 @@ async def test_rows_d26_a_statement_prepared_before_a_column_changed_runs_again(
             await one.fetch(write, (1,))
             await one.fetch(read, ())
             await one.fetch_raw(read, ())
-        async with await psycopg.AsyncConnection.connect(driver._dsn, autocommit=True) as other:
+        async with await psycopg.AsyncConnection.connect(driver._hosts.dsn, autocommit=True) as other:
             await other.execute("ALTER TABLE t ALTER COLUMN v TYPE text")
             assert {r[0] for r in await one.fetch(read, ())} == {"1"}
             assert (await one.fetch_raw(read, ())).records[0][0] == "1"

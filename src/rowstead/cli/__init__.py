@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 __all__ = ["main"]
 
@@ -39,9 +40,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
 
 
+class _Parser(argparse.ArgumentParser):
+    """Does not repeat a password that stands in a wrong command line."""
+
+    def error(self, message: str) -> NoReturn:
+        from rowstead.drivers.addresses import without_passwords
+
+        super().error(without_passwords(message))
+
+
 def parser() -> argparse.ArgumentParser:
     """The whole command line: every command and option, as docs/cli.md describes them."""
-    top = argparse.ArgumentParser(
+    top = _Parser(
         prog="rowstead",
         description="Typed rows on SQLite and PostgreSQL: apply migrations and see where they stand.",
         epilog=EXIT_CODES,
@@ -60,7 +70,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _command(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser],  # pyright: ignore[reportPrivateUsage]
+    commands: argparse._SubParsersAction[_Parser],  # pyright: ignore[reportPrivateUsage]
     name: str,
     summary: str,
 ) -> argparse.ArgumentParser:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from rowstead.drivers.addresses import without_passwords
 from rowstead.errors import (
     DisconnectedError,
     MigrationError,
@@ -62,7 +63,7 @@ def failure(error: Exception, url: str, as_json: bool) -> int:
     message = str(error)
     if not isinstance(error, RowsteadError):
         message = f"{type(error).__name__}: {message}"
-    message = _without_password(message, url)
+    message = without_passwords(_without_password(message, url))
     if as_json:
         code = error.code if isinstance(error, RowsteadError) else type(error).__name__
         told: dict[str, Any] = {"error": {"code": code, "message": message}}

@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
+from typing import Any, SupportsIndex
 from urllib.parse import parse_qsl, unquote
 
 from rowstead.errors import ValidationError, did_you_mean
@@ -39,6 +40,8 @@ class Options:
 
     min_size, max_size: bounds of the pool; None takes the driver's own (1 and 10; SQLite 1 and 4
     readers), and one of them given alone moves the other's default along.
+    replicas, replica_wait: URLs of servers that may answer reads, and the seconds that one of them
+    may take to catch up with this handle's own writes.
     """
 
     min_size: int | None = None
@@ -48,6 +51,8 @@ class Options:
     statement_timeout: float | None = None
     max_lifetime: float | None = 3600.0
     max_idle: float | None = 600.0
+    replicas: tuple[str, ...] = field(default=(), repr=False)
+    replica_wait: float = 0.1
 
     def bounds(self, default_max: int = 10) -> tuple[int, int]:
         """The pool's bounds, checked."""
@@ -98,6 +103,10 @@ def parse(url: str) -> Address:
 
 
 def _sqlite(scheme: str, rest: str) -> Address:
+    if "@" in rest and not rest.startswith("/"):
+        raise ValidationError(
+            f"a SQLite URL names a file, and no user, password or host: write {scheme}:///file.db"
+        )
     location, _, query = rest.partition("?")
     mode = _mode(query)
     if not location:
@@ -144,6 +153,18 @@ def choose(address: Address, available: Sequence[str]) -> str:
     )
 
 
+class Secret(str):
+    """A text with a password in it, for keeping: the text itself, but no repr or pickle gives it away."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return repr(safe_url(str(self)))
+
+    def __reduce_ex__(self, _protocol: SupportsIndex) -> str | tuple[Any, ...]:
+        raise TypeError("a database's address holds its password, and is not pickled")
+
+
 def safe_url(url: str) -> str:
     """The URL as it may be shown: its passwords, wherever they stand, are ***."""
     scheme, separator, rest = url.rpartition("://") if "://" not in url else url.partition("://")
@@ -154,4 +175,10 @@ def safe_url(url: str) -> str:
     return _SECRET.sub(r"\1***", shown)
 
 
+def without_passwords(message: str) -> str:
+    """The same message, with every URL in it as it may be shown."""
+    return _URL.sub(lambda found: safe_url(found[0]), message)
+
+
+_URL = re.compile(r"[A-Za-z][\w+]*:/\S*@\S*")
 _SECRET = re.compile(r"((?:pass(?:word|wd)?|sslpassword)\s*=\s*)('(?:[^'\\]|\\.)*'|[^&\s]*)", re.IGNORECASE)

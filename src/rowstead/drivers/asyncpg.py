@@ -8,47 +8,47 @@ from __future__ import annotations
 
 import decimal
 import enum
-import json
-import math
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from types import CoroutineType
 from typing import Any, cast
 
 import asyncpg  # pyright: ignore[reportMissingTypeStubs]
-from pydantic_core import to_json
 
 from rowstead.dialects import POSTGRESQL, Dialect
+from rowstead.drivers.asyncpg_errors import BIND_ERROR, translate
+from rowstead.drivers.asyncpg_json import install_json
 from rowstead.drivers.base import RawResult
+from rowstead.drivers.hosts import Hosts
 from rowstead.drivers.pool import Pool
+from rowstead.drivers.pooled import PooledConnection
 from rowstead.drivers.postgresql import (
-    CLIENT_GRACE,
+    DIRECT,
     affected,
+    client_limit,
     may_be_several,
+    milliseconds,
+    password_of,
     plain_dsn,
+    pooler_question,
     redefines,
+    refuses_setting,
     reset_text,
-    server_error,
     unreachable,
     unreadable,
 )
 from rowstead.drivers.urls import Options
 from rowstead.errors import (
     DataError,
-    DisconnectedError,
-    OperationalError,
     RowsteadError,
-    StatementError,
-    StatementTimeout,
-    UsageError,
-    ValidationError,
 )
 from rowstead.plan import Record
-from rowstead.waiting import within
 
 PREPARED = 256
 """How many statements a connection keeps prepared."""
+LONGEST_KEPT = 15_000
+"""Characters of a text that is kept prepared."""
 PREPARED_RAW = 64
 """How many of a user's own texts it keeps prepared beside them."""
 CLOSE_TIMEOUT = 5.0
@@ -59,7 +59,6 @@ _STALE = (
     asyncpg.DataError,
 )
 _INTEGERS = frozenset({"int2", "int4", "int8"})
-_BIND_ERROR = "invalid input for query argument"
 # Such a statement writes one row for each run; of any other only the server knows how many.
 _PLAIN_INSERT = re.compile(r"\s*INSERT\b(?!.*\b(?:CONFLICT|SELECT)\b)", re.IGNORECASE | re.DOTALL)
 
@@ -80,15 +79,17 @@ def plain(value: Any) -> Any:
 class AsyncpgConnection:
     """One connection. `raw` is asyncpg's own, or its pool's proxy of one."""
 
-    def __init__(self, raw: Any) -> None:
+    def __init__(self, raw: Any, check: str = "") -> None:
         self.raw = raw
+        self._check = check
         self.dirty = False
         self._prepares = False
         self._statements: OrderedDict[str, Any] = OrderedDict()
 
     @property
     def in_transaction(self) -> bool:
-        return self.raw.is_in_transaction()
+        # A connection that was dropped cannot be asked any more.
+        return not self.raw.is_closed() and self.raw.is_in_transaction()
 
     @property
     def is_closed(self) -> bool:
@@ -155,10 +156,10 @@ class AsyncpgConnection:
         return affected(tag)
 
     async def ping(self) -> None:
-        await self.raw.execute("SELECT 1")
+        await self.raw.execute(self._check or "SELECT 1")
 
     async def reset(self) -> None:
-        await self.raw.execute(reset_text(self.in_transaction, self._prepares))
+        await self.raw.execute(reset_text(self.in_transaction, self._prepares, self._check))
         self._prepares = False
         self.dirty = False
 
@@ -170,6 +171,14 @@ class AsyncpgConnection:
 
     def terminate(self) -> None:
         self.raw.terminate()
+
+    async def simple(self, text: str) -> None:
+        """Send a text of one statement or several, in one round trip."""
+        await self.raw.execute(text)
+
+    async def behind_pooler(self) -> bool:
+        """Whether a pooler stands between this connection and the server."""
+        return await self.raw.execute(pooler_question(self.raw.get_server_pid())) != DIRECT
 
     # ── inside ───────────────────────────────────────────────────────────────────────────────
 
@@ -183,7 +192,8 @@ class AsyncpgConnection:
         result = await _run(statement, params)
         if redefines(statement.get_statusmsg()):
             self._statements.clear()
-        else:
+        elif statement.get_name():
+            # One without a name is described anew each time: its table may have been altered.
             self._statements[text] = statement
             if len(self._statements) > PREPARED_RAW:
                 self._statements.popitem(last=False)
@@ -197,7 +207,7 @@ class AsyncpgConnection:
         """
         self._statements.pop(text, None)
         if isinstance(error, asyncpg.DataError):
-            if not str(error).startswith(_BIND_ERROR):
+            if not str(error).startswith(BIND_ERROR):
                 raise error
             result = await self._prepare_and_run(text, params)
             await self.raw.reload_schema_state()
@@ -229,34 +239,39 @@ async def _run(statement: Any, params: Sequence[Any]) -> RawResult:
     return RawResult(columns, records, affected(statement.get_statusmsg()))
 
 
-# ── JSON ─────────────────────────────────────────────────────────────────────────────────────
+class PreparedConnection(AsyncpgConnection):
+    """A connection of our own pool: our statements stay prepared and are run without asyncpg's look-up.
 
+    That look-up costs a tenth of a short statement.
+    """
 
-def encode_json(value: Any) -> bytes:
-    """The JSON of any value that Pydantic knows."""
-    return to_json(value, by_alias=False)
+    def __init__(self, raw: Any, check: str = "") -> None:
+        super().__init__(raw, check)
+        self._runs: OrderedDict[str, Callable[..., Awaitable[Sequence[Record]]]] = OrderedDict()
 
+    async def fetch(self, text: str, params: Sequence[Any]) -> Sequence[Record]:
+        run = self._runs.get(text)
+        if run is None:
+            run = await self._prepared(text)
+        else:
+            self._runs.move_to_end(text)
+        try:
+            return await run(*params)
+        except _STALE as error:
+            self._runs.clear()
+            return (await self._again(error, text, params)).records
+        except asyncpg.OutdatedSchemaCacheError:
+            # asyncpg has closed what it had prepared.
+            self._runs.clear()
+            raise
 
-def _encode_jsonb(value: Any) -> bytes:
-    return b"\x01" + to_json(value, by_alias=False)
-
-
-def _decode_json(data: bytes) -> Any:
-    return json.loads(data.decode())
-
-
-def _decode_jsonb(data: bytes) -> Any:
-    return json.loads(data[1:].decode())
-
-
-async def install_json(raw: Any) -> None:
-    """JSON travels as Python objects, in the binary format, so that COPY takes it too."""
-    codecs: tuple[tuple[str, Callable[[Any], bytes], Callable[[bytes], Any]], ...] = (
-        ("json", encode_json, _decode_json),
-        ("jsonb", _encode_jsonb, _decode_jsonb),
-    )
-    for name, encoder, decoder in codecs:
-        await raw.set_type_codec(name, schema="pg_catalog", encoder=encoder, decoder=decoder, format="binary")
+    async def _prepared(self, text: str) -> Callable[..., Awaitable[Sequence[Record]]]:
+        statement = await self.raw.prepare(text)
+        if len(text) <= LONGEST_KEPT:
+            self._runs[text] = statement.fetch
+            if len(self._runs) > PREPARED:
+                self._runs.popitem(last=False)
+        return statement.fetch
 
 
 # ── the driver ───────────────────────────────────────────────────────────────────────────────
@@ -273,10 +288,11 @@ class AsyncpgDriver:
     json_as_text = False
 
     def __init__(self, dsn: str, options: Options | None = None) -> None:
-        self._dsn = plain_dsn(dsn)
         self._options = options = options or Options()
+        self._hosts = Hosts(plain_dsn(dsn), options.connect_timeout)
         low, high = options.bounds()
-        self.pool: Pool[AsyncpgConnection] = Pool(
+        self._pooled = False
+        self.pool: Pool[PreparedConnection | PooledConnection] = Pool(
             self._connect,
             min_size=low,
             max_size=high,
@@ -288,7 +304,7 @@ class AsyncpgDriver:
     async def open(self) -> None:
         await self.pool.open()
 
-    def lend(self, write: bool) -> CoroutineType[Any, Any, AsyncpgConnection]:
+    def lend(self, write: bool) -> CoroutineType[Any, Any, PreparedConnection | PooledConnection]:
         return self.pool.acquire()
 
     def take_back(self, connection: Any, suspect: bool = False) -> None:
@@ -300,97 +316,73 @@ class AsyncpgDriver:
     def translate(self, error: Exception) -> RowsteadError | None:
         return translate(error)
 
-    async def _connect(self) -> AsyncpgConnection:
-        timeout = self._options.connect_timeout
+    async def _connect(self) -> PreparedConnection | PooledConnection:
         try:
-            return await within(timeout, self._connected())
-        except (asyncpg.ClientConfigurationError, ValueError):
-            raise unreadable() from None
+            return await self._hosts.connect(self._connected, _is_for_the_next)
+        except (asyncpg.ClientConfigurationError, ValueError, OverflowError):
+            failure = None
         except (
             asyncpg.PostgresError,
             asyncpg.InterfaceError,
             asyncpg.InternalClientError,
             OSError,
         ) as error:
-            raise unreachable(self._dsn, error, timeout) from error
+            failure = error
+        if failure is None:
+            # Not within `except`: asyncpg's own error quotes the URL, and would stay beside ours.
+            raise unreadable()
+        raise unreachable(self._hosts.dsn, failure, self._options.connect_timeout) from failure
 
-    async def _connected(self) -> AsyncpgConnection:
-        limit = self._options.statement_timeout
-        connect: Any = asyncpg.connect  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-        raw = await connect(
-            self._dsn,
-            timeout=self._options.connect_timeout,
-            command_timeout=None if limit is None else limit + CLIENT_GRACE,
-            statement_cache_size=PREPARED,
-            max_cached_statement_lifetime=0,
-            server_settings=None if limit is None else {"statement_timeout": str(math.ceil(limit * 1000))},
-        )
+    async def _connected(self, dsn: str, timeout: float | None) -> PreparedConnection | PooledConnection:
+        pooled = self._pooled
         try:
+            raw = await self._raw(dsn, timeout, pooled)
+        except asyncpg.PostgresError as error:
+            if pooled or not refuses_setting(error):
+                raise
+            pooled = True
+            raw = await self._raw(dsn, timeout, pooled)
+        try:
+            connection = PreparedConnection(raw, self._hosts.check)
+            self._pooled = await connection.behind_pooler()
+            if self._pooled and not pooled:
+                # What it prepares would have names, which other clients of the pooler use too.
+                pooled = True
+                await connection.close()
+                raw = await self._raw(dsn, timeout, pooled)
             await install_json(raw)
         except BaseException:
             raw.terminate()
             raise
-        return AsyncpgConnection(raw)
+        if not pooled:
+            return connection
+        inner = AsyncpgConnection(raw, self._hosts.check)
+        return PooledConnection(inner, self._options.statement_timeout, looks_up=True)
+
+    async def _raw(self, dsn: str, timeout: float | None, pooled: bool) -> Any:
+        """asyncpg's connection; `pooled`: one that prepares by no name, and sets nothing for the session."""
+        limit = self._options.statement_timeout
+        connect: Any = asyncpg.connect  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        return await connect(
+            dsn,
+            # asyncpg keeps what it is given with each connection; a function does not show what it gives.
+            password=password_of(dsn),
+            timeout=timeout,
+            command_timeout=client_limit(limit),
+            statement_cache_size=0 if pooled else PREPARED,
+            max_cached_statement_lifetime=0,
+            server_settings=None if pooled or limit is None else {"statement_timeout": milliseconds(limit)},
+        )
 
 
-# ── errors ───────────────────────────────────────────────────────────────────────────────────
-
-# The value stands between the two; it is left out of our message.
-_BIND_MESSAGE = re.compile(r"query argument (\$\d+)( in element #\d+)?.*?: .*\((.*)\)$", re.DOTALL)
-_COUNT_MESSAGE = re.compile(r"the server expects (\d+) arguments? for this query, (\d+)")
-
-
-def translate(error: Exception) -> RowsteadError | None:
-    """asyncpg's exception as ours; None when it is not one of its own."""
-    message = str(error)
-    if isinstance(error, (asyncpg.PostgresError, asyncpg.InterfaceError)) and message.startswith(_BIND_ERROR):
-        found = _BIND_MESSAGE.search(message)
-        where, row, reason = found.groups() if found else ("", None, "it does not fit")
-        place = f"parameter {where}" + (f"{row}" if row else "")
-        return DataError(f"{place} does not fit what the statement takes there: {reason.strip('()')}")
-    if isinstance(error, asyncpg.PostgresError):
-        return _from_server(error)
-    if isinstance(error, asyncpg.InterfaceError):
-        return _from_interface(message.splitlines()[0] if message else type(error).__name__)
-    if isinstance(error, asyncpg.OutdatedSchemaCacheError):
-        return StatementError("a type was altered while the statement ran; its answer could not be read")
-    if isinstance(error, TimeoutError):
-        return StatementTimeout("the server did not answer within statement_timeout")
-    if isinstance(error, (asyncpg.InternalClientError, OSError)):
-        return DisconnectedError(f"the connection broke: {error}")
-    return None
-
-
-def _from_server(error: asyncpg.PostgresError) -> RowsteadError:
-    fields: dict[str, Any] = error.as_dict()  # pyright: ignore[reportUnknownVariableType]
-    state = fields.get("sqlstate") or "58000"
-    message = str(fields.get("message") or error)
-    if fields.get("detail") is None and fields.get("severity") is None and state.startswith("08"):
-        return DisconnectedError(f"the connection broke: {message}")
-    return server_error(
-        state,
-        message,
-        detail=fields.get("detail"),
-        # asyncpg adds hints of its own about poolers; the server's are short.
-        hint=None if state == "26000" else fields.get("hint"),
-        table=fields.get("table_name"),
-        column=fields.get("column_name"),
-        constraint=fields.get("constraint_name"),
+def _is_for_the_next(error: Exception) -> bool:
+    """Whether another of several servers may do: this one is away, ending, or not what is wanted."""
+    return isinstance(
+        error,
+        (
+            OSError,
+            asyncpg.TargetServerAttributeNotMatched,
+            asyncpg.PostgresConnectionError,
+            asyncpg.OperatorInterventionError,
+        ),
     )
-
-
-def _from_interface(message: str) -> RowsteadError:
-    count = _COUNT_MESSAGE.search(message)
-    if count is not None:
-        return ValidationError(
-            f"the statement has {count.group(1)} parameter(s), but {count.group(2)} value(s) were given"
-        )
-    if "cannot exceed" in message:
-        return ValidationError(message)
-    if "another operation" in message:
-        return UsageError(
-            "this connection is busy with another task's statement; use one task per transaction"
-        )
-    if "clos" in message or "released" in message:
-        return DisconnectedError(f"the connection broke: {message}")
-    return OperationalError(message)

@@ -13,7 +13,8 @@ import asyncpg  # pyright: ignore[reportMissingTypeStubs]
 from pydantic_core import PydanticSerializationError
 
 from rowstead.dialects import POSTGRESQL, Dialect
-from rowstead.drivers.asyncpg import AsyncpgConnection, AsyncpgDriver, encode_json, translate
+from rowstead.drivers.asyncpg import AsyncpgConnection, AsyncpgDriver, translate
+from rowstead.drivers.asyncpg_json import encode_json
 from rowstead.drivers.base import RawResult
 from rowstead.drivers.turns import Turns
 from rowstead.drivers.urls import Options
@@ -219,7 +220,8 @@ class AsyncpgConnectionDriver(_Borrowed):
 
     def take_back(self, connection: Any, suspect: bool = False) -> None:
         connection.dirty = False
-        left_open = connection.in_transaction and not self.joined
+        # Whether a BEGIN that was cancelled has begun is not known yet.
+        left_open = (suspect or connection.in_transaction) and not self.joined
         if not left_open or connection.is_closed:
             self._turns.give()
             return

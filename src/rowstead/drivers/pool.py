@@ -11,8 +11,9 @@ import random
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable
 from time import monotonic
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
+from rowstead.drivers.base import Poolable
 from rowstead.errors import HandleClosed, PoolTimeout, RowsteadError, UnreachableError, UsageError
 from rowstead.waiting import Waiter, in_background, mutex, owner, owner_name, within
 
@@ -22,26 +23,6 @@ MEND_TIMEOUT = 5.0
 """Seconds in which a connection must be back in order, or closed; longer, and it is dropped."""
 NAMED_HOLDERS = 8
 """How many of those who hold connections a time-out names."""
-
-
-class Poolable(Protocol):
-    """What the pool asks of a connection; `drivers.base.Connection` has it."""
-
-    dirty: bool
-
-    @property
-    def in_transaction(self) -> bool: ...
-
-    @property
-    def is_closed(self) -> bool: ...
-
-    async def ping(self) -> None: ...
-
-    async def reset(self) -> None: ...
-
-    async def close(self) -> None: ...
-
-    def terminate(self) -> None: ...
 
 
 C = TypeVar("C", bound=Poolable)
@@ -83,7 +64,7 @@ class Pool(Generic[C]):
         self._connect = connect
         self.min_size = min_size
         self.max_size = max_size
-        self._acquire_timeout = acquire_timeout
+        self.acquire_timeout = acquire_timeout
         self._max_lifetime = max_lifetime
         self._max_idle = max_idle if max_idle is not None else float("inf")
         self._close_timeout = close_timeout
@@ -112,8 +93,18 @@ class Pool(Generic[C]):
         return len(self._queue)
 
     @property
+    def crowded(self) -> bool:
+        """Whether a newcomer would have to wait until somebody gives a connection back."""
+        return not self._free and self._size >= self.max_size and not self._closed
+
+    @property
     def is_closed(self) -> bool:
         return self._closed
+
+    def holds(self, who: object) -> bool:
+        """Whether this owner has a connection of this pool."""
+        with self._mutex:
+            return any(slot.owner == who for slot in self._lent.values())
 
     async def open(self) -> None:
         """Make `min_size` connections now, so that a wrong address is known at once.
@@ -158,7 +149,7 @@ class Pool(Generic[C]):
                     return connection
             else:
                 turn = self._join(me)
-        deadline = None if self._acquire_timeout is None else monotonic() + self._acquire_timeout
+        deadline = None if self.acquire_timeout is None else monotonic() + self.acquire_timeout
         slot = turn if isinstance(turn, Slot) else await self._queued(turn)
         return await self._prepare(slot, me, deadline)
 
@@ -238,7 +229,7 @@ class Pool(Generic[C]):
                 f"{owner_name(me)} already holds {count} and would wait for itself for ever: inside a "
                 "transaction block use its own handle (`tx`), not the outer one, or raise max_size"
             )
-        waiter = Waiter[Slot[C] | HandleClosed]()
+        waiter: Waiter[Slot[C] | HandleClosed] = Waiter()  # `Waiter[…]()` costs ten times as much
         self._queue[waiter] = None
         return waiter
 
@@ -260,7 +251,7 @@ class Pool(Generic[C]):
 
     async def _queued(self, waiter: Waiter[Slot[C] | HandleClosed]) -> Slot[C]:
         try:
-            result = await waiter.wait(self._acquire_timeout)
+            result = await waiter.wait(self.acquire_timeout)
         except BaseException as error:
             with self._mutex:
                 self._queue.pop(waiter, None)
@@ -270,7 +261,7 @@ class Pool(Generic[C]):
             if not isinstance(error, TimeoutError):
                 raise
             if result is None:
-                raise self._timeout() from None
+                raise self.timed_out() from None
         if isinstance(result, HandleClosed):
             raise result
         return result
@@ -313,8 +304,7 @@ class Pool(Generic[C]):
         limit = MEND_TIMEOUT if left is None else max(min(left, MEND_TIMEOUT), 0.001)
         try:
             if connection.dirty:
-                await within(limit, connection.reset())
-                connection.dirty = False
+                await within(limit, _clean(connection))
             elif slot.checked != checked or now - slot.idle_since >= CHECK_AFTER_IDLE:
                 await within(limit, connection.ping())
         except Exception:
@@ -350,8 +340,7 @@ class Pool(Generic[C]):
             slot.connection = None
         else:
             try:
-                await within(MEND_TIMEOUT, connection.reset())
-                connection.dirty = False
+                await within(MEND_TIMEOUT, _clean(connection))
             except Exception:
                 self._broken(connection)
                 slot.connection = None
@@ -383,15 +372,25 @@ class Pool(Generic[C]):
             return float("inf")
         return self._max_lifetime * random.uniform(0.8, 1.0)
 
-    def _timeout(self) -> PoolTimeout:
+    def timed_out(self) -> PoolTimeout:
+        """The error of who waited in vain: it names who holds the connections."""
         held = [f"{name} for {seconds:.1f} s" for name, seconds in self.holders()]
         if len(held) > NAMED_HOLDERS:
             held[NAMED_HOLDERS:] = [f"{len(held) - NAMED_HOLDERS} more"]
         who = ", ".join(held) or "nobody: they are being made or mended"
         return PoolTimeout(
-            f"no connection became free within {self._acquire_timeout:g} s; "
+            f"no connection became free within {self.acquire_timeout:g} s; "
             f"of {self.max_size} are held by: {who}. Hold them shorter, or raise max_size"
         )
+
+
+async def _clean(connection: Poolable) -> None:
+    """Reset. What would be left of a transaction would swallow the next one's writes."""
+    await connection.reset()
+    if connection.in_transaction:
+        # A driver may learn only now that a BEGIN which was cancelled had begun all the same.
+        await connection.reset()
+    connection.dirty = False
 
 
 def _closed_error() -> HandleClosed:

@@ -6,8 +6,9 @@ exception and asks `server_error`. Nothing here may put a password into a messag
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from rowstead.errors import (
@@ -32,12 +33,13 @@ from rowstead.errors import (
     UndefinedColumnError,
     UndefinedTableError,
     UnreachableError,
+    UsageError,
     ValidationError,
 )
 
 DEFAULT_PORT = 5432
-CLIENT_GRACE = 5.0
-"""Seconds that a client waits longer than the server's own statement_timeout, should it not answer."""
+LONGEST_GRACE = 5.0
+SHORTEST_GRACE = 0.1
 
 # One round trip that undoes what a session can leave behind and keeps the driver's own prepared
 # statements, which DISCARD ALL would drop.
@@ -53,10 +55,101 @@ FORGET_PREPARED = (
 )
 
 
-def reset_text(in_transaction: bool, prepared: bool) -> str:
-    """What brings a session back; `prepared`: its user may have used SQL's own PREPARE."""
+def reset_text(in_transaction: bool, prepared: bool, check: str = "") -> str:
+    """What brings a session back; `prepared`: its user may have used SQL's own PREPARE.
+
+    `check` is a statement that fails when the server itself is not what it was.
+    """
     text = ROLLBACK_AND_RESET if in_transaction else RESET
-    return text + FORGET_PREPARED if prepared else text
+    if prepared:
+        text += FORGET_PREPARED
+    return f"{text}; {check}" if check else text
+
+
+def milliseconds(seconds: float) -> str:
+    """As the server takes a time limit."""
+    return str(math.ceil(seconds * 1000))
+
+
+def client_limit(statement_timeout: float | None) -> float | None:
+    """Seconds after which a client gives up a server that did not keep its own statement_timeout."""
+    if statement_timeout is None:
+        return None
+    return statement_timeout + min(max(statement_timeout / 20, SHORTEST_GRACE), LONGEST_GRACE)
+
+
+def silent() -> StatementTimeout:
+    """For a server that did not even say that the statement took too long."""
+    error = StatementTimeout("the server did not answer within statement_timeout; does it still run?")
+    error.answered = False
+    return error
+
+
+# ── poolers ──────────────────────────────────────────────────────────────────────────────────
+
+DIRECT = "SELECT 1"
+"""The tag that answers `pooler_question` where no pooler stands between."""
+NOT_IN_TRANSACTION = frozenset({"25001", "2D000"})
+"""By these the server refuses a statement inside a transaction, before anything of it was kept."""
+
+# What outlives a transaction and would be the next client's, whoever that is.
+_OUTLIVES = (
+    (
+        re.compile(r"SET\s+(?!(LOCAL|TRANSACTION|CONSTRAINTS)\b)|RESET\b", re.IGNORECASE),
+        "use SET LOCAL inside `async with db.transaction():`",
+    ),
+    (re.compile(r"(UN)?LISTEN\b|LOAD\b|DISCARD\b", re.IGNORECASE), "connect to the server itself for that"),
+    (
+        re.compile(r"PREPARE\s+(?!TRANSACTION\b)|DEALLOCATE\b", re.IGNORECASE),
+        "send the statement with its values instead",
+    ),
+    (
+        re.compile(
+            r"CREATE\s+((GLOBAL|LOCAL)\s+)?TEMP(ORARY)?\s(?!.*\bON\s+COMMIT\s+DROP\b)",
+            re.IGNORECASE | re.DOTALL,
+        ),
+        "create it ON COMMIT DROP inside `async with db.transaction():`",
+    ),
+)
+_SESSION_LOCK = re.compile(r"\bpg_(try_)?advisory_lock(_shared)?\s*\(", re.IGNORECASE)
+_LITERAL = re.compile(r"'(?:[^']|'')*'")
+_BEFORE = re.compile(r"(?:\s+|--[^\n]*(?:\n|$)|/\*.*?\*/|;)*", re.DOTALL)
+
+
+def pooler_question(pid: int) -> str:
+    """Asks, for one round trip of the simple protocol, whether this client speaks to a server session.
+
+    `pid` is the process id that came with the connection's key. A server answers with the tag DIRECT;
+    a pooler makes keys of its own, so through one no row comes back.
+    """
+    return f"SELECT WHERE pg_backend_pid() = {pid}"
+
+
+def refuses_setting(error: Exception) -> bool:
+    """Whether a connection was refused for a setting that it was to begin with, as poolers do."""
+    return "startup parameter" in str(error)
+
+
+def local_limit(statement_timeout: float | None) -> str:
+    """What follows a BEGIN so that its transaction has this limit; nothing without one."""
+    if statement_timeout is None:
+        return ""
+    return f"; SET LOCAL statement_timeout = {milliseconds(statement_timeout)}"
+
+
+def require_local(text: str) -> None:
+    """Raise UsageError for a user's statement whose effect on the session would reach other clients."""
+    start = _BEFORE.match(text)
+    rest = text[start.end() :] if start else text
+    found = next((advice for pattern, advice in _OUTLIVES if pattern.match(rest)), None)
+    if found is None and _SESSION_LOCK.search(text) and _SESSION_LOCK.search(_LITERAL.sub("''", text)):
+        found = "use pg_advisory_xact_lock inside `async with db.transaction():`"
+    if found is not None:
+        word = " ".join(rest.split()[:3])[:40]
+        raise UsageError(
+            f"the connection goes through a pooler, which gives each transaction another server session: "
+            f"what `{word} …` leaves behind would be another client's; {found}"
+        )
 
 
 # ── tags ─────────────────────────────────────────────────────────────────────────────────────
@@ -122,6 +215,14 @@ def plain_dsn(url: str) -> str:
 
 
 _AUTHORITY = re.compile(r"[^/?#]*")
+
+
+def password_of(dsn: str) -> Callable[[], str] | None:
+    """What gives the URL's password, as asyncpg reads it; None where it has none."""
+    parts = urlsplit(dsn)
+    password = unquote(parts.netloc.rpartition("@")[0].partition(":")[2])
+    password = password or (parse_qs(parts.query).get("password") or [""])[-1]
+    return (lambda: password) if password else None
 
 
 def address(dsn: str) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import psycopg
+from typing import Any
 
-from rowstead.drivers.postgresql import server_error
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from rowstead.drivers.postgresql import server_error, silent, unreadable
 from rowstead.errors import (
     DataError,
     DisconnectedError,
@@ -12,7 +15,6 @@ from rowstead.errors import (
     PoolTimeout,
     RowsteadError,
     StatementError,
-    StatementTimeout,
     UsageError,
 )
 
@@ -23,7 +25,7 @@ def translate(error: Exception) -> RowsteadError | None:
         if isinstance(error, UnicodeEncodeError):
             return DataError("a text holds half a character (a lone surrogate) and cannot be sent as UTF-8")
         if isinstance(error, TimeoutError):
-            return StatementTimeout("the server did not answer within statement_timeout")
+            return silent()
         return DisconnectedError(f"the connection broke: {error}") if isinstance(error, OSError) else None
     diagnostic = error.diag
     if diagnostic.sqlstate is not None:
@@ -46,3 +48,20 @@ def translate(error: Exception) -> RowsteadError | None:
     if isinstance(error, psycopg.ProgrammingError):
         return StatementError(message)
     return UsageError(message) if isinstance(error, psycopg.InterfaceError) else OperationalError(message)
+
+
+def without_connection(error: Exception) -> Exception:
+    """Why no connection was made, without the one that psycopg leaves in it: its parts show the password."""
+    if not isinstance(error, psycopg.Error):
+        return error
+    return type(error)(*error.args).with_traceback(error.__traceback__)
+
+
+def read_conninfo(dsn: str) -> dict[str, Any]:
+    """The URL's settings, as libpq reads them, or a ValidationError."""
+    try:
+        return conninfo_to_dict(dsn)
+    except psycopg.Error:
+        # Not raised here: psycopg's own error quotes the URL, and would stay beside ours.
+        pass
+    raise unreadable()

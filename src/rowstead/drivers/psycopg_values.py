@@ -28,6 +28,8 @@ Convert = Callable[[Any], Any]
 
 USER_OIDS = 16384
 """From here on a type's number belongs to this database: an enum, a composite, a domain."""
+SHAPES = 1024
+"""How many texts a driver remembers the server's description of; when full it starts afresh."""
 
 # What psycopg sends the same way whatever the server expects.
 _PLAIN = frozenset(
@@ -52,7 +54,7 @@ def encode_json(value: Any) -> bytes:
     """The JSON of any value that Pydantic knows; a DataError where it has none."""
     try:
         return to_json(value, by_alias=False)
-    except (PydanticSerializationError, UnicodeDecodeError) as error:
+    except (PydanticSerializationError, UnicodeError) as error:
         raise DataError(f"{type(value).__name__} cannot be written as JSON: {error}") from None
 
 
@@ -237,3 +239,12 @@ class Shape:
             else plain(value)
             for value, convert in zip(params, self.converters, strict=True)
         ]
+
+
+class Shapes(dict[str, Shape]):
+    """What the server said of texts, for all connections of a driver. Bounded by `SHAPES`."""
+
+    def remember(self, text: str, shape: Shape) -> None:
+        if len(self) >= SHAPES:
+            self.clear()
+        self[text] = shape

@@ -1,8 +1,9 @@
 """The lock that lets one runner at a time apply migrations, whatever number was started.
 
 It answers for taking it, waiting for it and naming who has it. It must not know what is done under
-it. Both locks are let go by themselves when their holder dies: the server ends the session of a
-dead client, the kernel drops a dead process's file locks. Waiting is polling, with the pause outside
+it. Both locks here are let go by themselves when their holder dies: the server ends the session of a
+dead client, the kernel drops a dead process's file locks. Behind a pooler no session is ours, and a
+lease (`lease.py`) takes the lock's place. Waiting is polling, with the pause outside
 any statement: a session that waits inside `pg_advisory_lock` holds a snapshot, for which
 `CREATE INDEX CONCURRENTLY` of the holder would wait for ever.
 """
@@ -19,7 +20,8 @@ from types import TracebackType
 from typing import Protocol, TypeVar
 
 from rowstead.errors import StorageError, TimeoutExceeded
-from rowstead.plan import Call, Pinned, Plan, Record, Sleep, Within
+from rowstead.migrations import lease
+from rowstead.plan import BehindPooler, Call, Pinned, Plan, Record, Sleep, Within
 
 R = TypeVar("R")
 
@@ -51,12 +53,14 @@ class AdvisoryLock:
         self._key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
 
     def hold(self, work: Callable[[], Plan[R]], timeout: float) -> Plan[R]:
-        return (yield Pinned(self._under("pg_try_advisory_lock", work, timeout)))
+        return (yield Pinned(self._hold(work, timeout)))
 
     def join(self, work: Callable[[], Plan[R]], timeout: float) -> Plan[R]:
         return (yield from self._under("pg_try_advisory_xact_lock", work, timeout))
 
     def alone(self, plan: Plan[R], sets_session: bool) -> Plan[R]:
+        if sets_session and (yield BehindPooler()):
+            return (yield from lease.with_local_settings(plan))
         result = yield from plan
         # Only where it is needed: the owner of a pool may have set something on purpose.
         if sets_session:
@@ -65,16 +69,35 @@ class AdvisoryLock:
             yield Call("RESET ALL", raw=True)
         return result
 
+    def _hold(self, work: Callable[[], Plan[R]], timeout: float) -> Plan[R]:
+        if (yield BehindPooler()):
+            return (yield from self._leased(work, timeout))
+        return (yield from self._under("pg_try_advisory_lock", work, timeout))
+
+    def _leased(self, work: Callable[[], Plan[R]], timeout: float) -> Plan[R]:
+        mine = lease.Lease(self._key)
+        for pause in _pauses(timeout):
+            if (yield from mine.take()):
+                return (yield from mine.work(work()))
+            yield Sleep(pause)
+        raise _timed_out(timeout, mine.holder or (yield from self._sessions()))
+
     def _under(self, function: str, work: Callable[[], Plan[R]], timeout: float) -> Plan[R]:
+        holder: str | None = None
         for pause in _pauses(timeout):
             # A write: it must never go to a replica.
-            if (yield Call(f"SELECT {function}({self._key})", (), _value, writes=True)):
-                break
+            got = yield Call(f"SELECT {function}({self._key})", (), _value, writes=True)
+            holder = (yield from lease.held()) if got else None
+            if got and holder is None:
+                return (yield from work())
+            if got and function == "pg_try_advisory_lock":
+                yield Call(f"SELECT pg_advisory_unlock({self._key})", (), list, writes=True)
             yield Sleep(pause)
-        else:
-            holders = yield Call(self._holders(), (), list)
-            raise _timed_out(timeout, ", ".join(map(_session, holders)))
-        return (yield from work())
+        raise _timed_out(timeout, holder or (yield from self._sessions()))
+
+    def _sessions(self) -> Plan[str]:
+        holders = yield Call(self._holders(), (), list)
+        return ", ".join(map(_session, holders))
 
     def _holders(self) -> str:
         high, low = (self._key >> 32) & 0xFFFFFFFF, self._key & 0xFFFFFFFF

@@ -5,24 +5,21 @@ Both worlds run what is made here; `compose` shows it.
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from operator import itemgetter
 from typing import Any, NamedTuple, TypeVar
 
 from rowstead import bulk
 from rowstead.access import FULL_ACCESS, Access
-from rowstead.bulk import Group
-from rowstead.compiled import Compiler, columns_of
-from rowstead.conditions import VALUE, Shape, Where, is_everything, read, read_count
+from rowstead.compiled import Compiler
+from rowstead.conditions import Shape, Where, has_subquery, is_everything, read, read_count
 from rowstead.errors import ValidationError, did_you_mean
 from rowstead.ordering import Order, Sort, read_order
 from rowstead.paging import Page, Walk, counted_page, following_page
 from rowstead.plan import Call, Plan, Record
+from rowstead.rows.given import KEY_TYPES, by_key, changed, given_by, groups_of, insertable, key_filter
 from rowstead.rows.results import carry, carry_all
 from rowstead.rows.row import Row
 from rowstead.schema import Table
-from rowstead.sentinels import Inc, Now
 from rowstead.statements import Target, require_key
 
 R = TypeVar("R", bound=Row)
@@ -150,26 +147,6 @@ def page(
 # Writes
 
 
-def _given(row: Row, table: Table, skip: Sequence[str] = ()) -> tuple[list[tuple[str, Any]], list[Any]]:
-    """What is set on the row: (column, form) in the columns' order, and a value for each VALUE and Inc."""
-    fields, chosen = row.__dict__, row.model_fields_set
-    given: list[tuple[str, Any]] = []
-    values: list[Any] = []
-    for name in table.columns:
-        if name not in chosen or name in skip:
-            continue
-        value = fields[name]
-        if isinstance(value, Now) or value is Now:
-            given.append((name, Now))
-        elif isinstance(value, Inc):
-            given.append((name, Inc))
-            values.append(value)
-        else:
-            given.append((name, VALUE))
-            values.append(value)
-    return given, values
-
-
 def target_of(
     table: Table, on_conflict: str | None, conflict_target: str | Iterable[str] | None
 ) -> Target | None:
@@ -187,47 +164,12 @@ def target_of(
     return Target("ignore", key)
 
 
-def _insertable(
-    row: Row, table: Table, target: Target | None
-) -> tuple[tuple[tuple[str, Any], ...], list[Any]]:
-    """The row as an insert takes it; an Inc's two values (start + by, by) in their places."""
-    given, values = _given(row, table)
-    upsert = target is not None and target.action == "upsert"
-    increments = [v for v in values if isinstance(v, Inc)]
-    if increments and not upsert:
-        raise ValidationError(
-            "Inc is one of the column-expression sentinels and needs a row to add to: "
-            'use update, or on_conflict="upsert"',
-            table=table.name,
-        )
-    if upsert:
-        assert target is not None
-        _check_upsert(table, target, [name for name, _ in given])
-    if not increments:
-        return tuple(given), values
-    inserted = [v.start + v.by if isinstance(v, Inc) else v for v in values]
-    return tuple(given), [*inserted, *(i.by for i in increments)]
-
-
-def _check_upsert(table: Table, target: Target, names: Sequence[str]) -> None:
-    key = target.key or table.key
-    missing = [name for name in key if name not in names]
-    if missing:
-        raise ValidationError(
-            f"an upsert by {list(key)} needs every one of them set; {missing} is not", table=table.name
-        )
-    if all(name in key or name in table.key for name in names):
-        raise ValidationError(
-            f'an upsert by {list(key)} needs a column to update; use on_conflict="ignore"', table=table.name
-        )
-
-
 def insert(
     compiler: Compiler, row: R, on_conflict: str | None, conflict_target: str | Iterable[str] | None
 ) -> Call[R]:
     table = row.__rowstead__()
     target = target_of(table, on_conflict, conflict_target)
-    given, values = _insertable(row, table, target)
+    given, values = insertable(row, table, target)
     compiled = compiler.get(("insert", table, given, target, table.all))
     return compiled.call(values, _stored(row, compiled.read_one))
 
@@ -259,59 +201,8 @@ def insert_many(
             )
     table = model.__rowstead__()
     target = target_of(table, on_conflict, conflict_target)
-    plan = bulk.insert_many(compiler, table, _groups(everything, table, target), target, returning)
+    plan = bulk.insert_many(compiler, table, groups_of(everything, table, target), target, returning)
     return carry_all(everything, plan) if returning and model.__fields_not_in_db__ else plan
-
-
-_NOT_PLAIN = (Inc, Now, type)
-"""Types of what is no value of a column (`type` is that of the bare word `Now`)."""
-
-
-def _groups(rows: Sequence[Row], table: Table, target: Target | None) -> list[Group]:
-    """The rows by what is set on them and how, with their values.
-
-    Rows come by the ten thousand: what is asked once per group or per column is not asked per row.
-    """
-    alike: dict[frozenset[str], list[int]] = {}
-    last: set[str] | None = None
-    places: list[int] = []
-    for place, row in enumerate(rows):
-        chosen = row.__pydantic_fields_set__
-        if chosen != last:
-            last = chosen
-            places = alike.setdefault(frozenset(chosen), [])
-        places.append(place)
-    groups: dict[tuple[tuple[str, Any], ...], Group] = {}
-    for chosen, places in alike.items():
-        names = [name for name in table.columns if name in chosen]
-        values = _picked(names, [rows[i].__dict__ for i in places])
-        if any(issubclass(t, _NOT_PLAIN) for column in columns_of(values) for t in set(map(type, column))):
-            for place in places:
-                given, changes = _insertable(rows[place], table, target)
-                _join(groups, given, [changes], [place])
-            continue
-        if target is not None and target.action == "upsert":
-            _check_upsert(table, target, names)
-        _join(groups, tuple((name, VALUE) for name in names), values, places)
-    return list(groups.values())
-
-
-def _picked(names: Sequence[str], fields: Sequence[Mapping[str, Any]]) -> list[Sequence[Any]]:
-    """These fields' values, in order, of each row."""
-    if len(names) < 2:
-        return [tuple(f[name] for name in names) for f in fields]
-    return list(map(itemgetter(*names), fields))
-
-
-def _join(
-    groups: dict[tuple[tuple[str, Any], ...], Group],
-    given: tuple[tuple[str, Any], ...],
-    values: Sequence[Sequence[Any]],
-    places: Sequence[int],
-) -> None:
-    group = groups.setdefault(given, Group(given, [], []))
-    group.rows.extend(values)
-    group.places.extend(places)
 
 
 def _nothing(result: Any) -> Plan[Any]:
@@ -319,21 +210,12 @@ def _nothing(result: Any) -> Plan[Any]:
     return result
 
 
-_KEY_TYPES = frozenset({int, str, uuid.UUID})
-
-
-def key_filter(row: Row, table: Table) -> dict[str, Any]:
-    """The row's key as a filter; a ValidationError where a part of it is not set."""
-    key = require_key(table)
-    missing = [name for name in key if name not in row.model_fields_set]
-    if missing:
-        raise ValidationError(f"the primary key of {table.name} is not set: {missing}", table=table.name)
-    values = ((name, row.__dict__[name]) for name in key)
-    # Read faster, and to the same shape.
-    return {name: value if type(value) in _KEY_TYPES else {"eq": value} for name, value in values}
-
-
-def _guarded(row: Row, table: Table, where: Where) -> tuple[Shape, list[Any]]:
+def _guarded(row: Row, table: Table, where: Where) -> tuple[Shape, Sequence[Any]]:
+    shape, pick = by_key(table)
+    if not where and row.__pydantic_fields_set__.issuperset(table.key):
+        values = pick(row.__dict__)
+        if KEY_TYPES.issuperset(map(type, values)):
+            return shape, values
     shape, values = read(key_filter(row, table), table)
     if not where:
         return shape, values
@@ -345,18 +227,17 @@ def _guarded(row: Row, table: Table, where: Where) -> tuple[Shape, list[Any]]:
 def update(compiler: Compiler, row: R, where: Where) -> Call[R | None]:
     table = row.__rowstead__()
     shape, key_values = _guarded(row, table, where)
-    given, values = _given(row, table, skip=table.key)
+    given, values = given_by(row, table, skip=table.key)
     if not given:
         raise ValidationError(
             f"there is nothing to update: no non-PK fields of {table.name} are set", table=table.name
         )
-    changed = [v.by if isinstance(v, Inc) else v for v in values]
-    compiled = compiler.get(("update", table, tuple(given), shape, table.all))
+    compiled = compiler.get(("update", table, given, shape, table.all))
 
     def read_changed(records: Sequence[Record]) -> R | None:
         return carry(row, compiled.read_one(records)) if records else None
 
-    return compiled.call([*changed, *key_values], read_changed)
+    return compiled.call([*changed(values), *key_values], read_changed)
 
 
 def update_where(compiler: Compiler, row: Row, where: Where) -> Call[int]:
@@ -365,13 +246,14 @@ def update_where(compiler: Compiler, row: Row, where: Where) -> Call[int]:
     shape, where_values = read(where, table)
     if is_everything(shape):
         raise ValidationError(f"update_where needs a filter; to change every row of {table.name} use raw SQL")
-    given, values = _given(row, table, skip=table.key)
+    given, values = given_by(row, table, skip=table.key)
     if not given:
         raise ValidationError(
             f"there is nothing to update: no non-PK fields of {table.name} are set", table=table.name
         )
-    changed = [v.by if isinstance(v, Inc) else v for v in values]
-    return compiler.get(("update", table, tuple(given), shape, ())).call([*changed, *where_values], None)
+    counted = compiler.dialect.update_sees_itself and has_subquery(shape)
+    compiled = compiler.get(("update", table, given, shape, table.all[:1] if counted else ()))
+    return compiled.call([*changed(values), *where_values], len if counted else None)
 
 
 def delete(compiler: Compiler, row: Row, where: Where) -> Call[int]:

@@ -20,6 +20,7 @@ from rowstead.rows import calls, results
 from rowstead.rows.blocks import TransactionBlock
 from rowstead.rows.calls import Query
 from rowstead.rows.compose import first_call
+from rowstead.rows.raw import RawSQL
 from rowstead.rows.row import Row
 from rowstead.session import Session, Trace
 from rowstead.transaction import Transaction
@@ -30,7 +31,7 @@ T = TypeVar("T")
 OnConflict = Literal["ignore", "upsert"]
 
 
-class DB:
+class DB(RawSQL):
     """Typed rows on a database, or on one transaction of it.
 
     A statement outside `transaction()` is its own transaction, committed when the call returns.
@@ -65,13 +66,23 @@ class DB:
         statement_timeout: float | None = None,
         max_lifetime: float | None = 3600.0,
         max_idle: float | None = 600.0,
+        replicas: Iterable[str] = (),
+        replica_wait: float = 0.1,
         trace: Callable[[Trace], None] | None = None,
         trace_values: bool = False,
+        batch_gets: bool = True,  # async only
     ) -> Self:
         """Connect to `postgresql+asyncpg://…`, `postgresql+psycopg://…` or `sqlite:///path`.
 
         Sizes bound the pool; times are seconds, None is no limit. Raises ValidationError for a URL
         that is none, UnreachableError when nobody answers or the password is wrong.
+
+        `replicas` are URLs of PostgreSQL's hot standbys, which answer reads outside transactions; a
+        read waits `replica_wait` seconds at most for one to have what this handle wrote, then goes
+        to the primary.
+
+        Gets by key that wait for a connection of PostgreSQL are answered together, unless `batch_gets`
+        is false; threads do without.
         """
         options = Options(
             min_size=min_size,
@@ -81,8 +92,17 @@ class DB:
             statement_timeout=statement_timeout,
             max_lifetime=max_lifetime,
             max_idle=max_idle,
+            replicas=tuple(replicas),
+            replica_wait=replica_wait,
         )
-        return cls(await Database.from_url(url, options, trace=trace, trace_values=trace_values))
+        database = await Database.from_url(
+            url,
+            options,
+            trace=trace,
+            trace_values=trace_values,
+            batch_gets=batch_gets,  # async only
+        )
+        return cls(database)
 
     @property
     def database(self) -> Database:
@@ -285,35 +305,6 @@ class DB:
     async def delete_many(self, model: type[Row], keys: Iterable[Any], /) -> int:
         """Remove the rows with these keys (for composite keys: mappings or tuples); how many there were."""
         return await self.session.plan(calls.delete_many(self.session.compiler, model, keys))
-
-    # Raw SQL
-
-    async def fetch(self, sql: str, /, *params: Any) -> list[dict[str, Any]]:
-        """Every row of this SQL as a dict. Parameters are `$1`, `$2`, … on every backend."""
-        return await self.session.fetch(sql, *params)
-
-    async def fetchrow(self, sql: str, /, *params: Any) -> dict[str, Any] | None:
-        """The first row of this SQL as a dict, or None."""
-        return await self.session.fetchrow(sql, *params)
-
-    async def fetchval(self, sql: str, /, *params: Any) -> Any:
-        """The first column of the first row, or None where there is no row."""
-        return await self.session.fetchval(sql, *params)
-
-    async def execute(self, sql: str, /, *params: Any) -> int:
-        """Run this SQL; how many rows it inserted, updated or deleted, -1 for anything else."""
-        return await self.session.execute(sql, *params)
-
-    async def fetch_models(self, model: type[R], sql: str, /, *params: Any) -> list[R]:
-        """Every row of this SQL as `model`; columns that are no fields of it are left out."""
-        result = await self.session.raw(self.session.raw_call(sql, params))
-        return results.read_raw(self.session.compiler, model, result.columns, result.records)
-
-    async def fetch_model(self, model: type[R], sql: str, /, *params: Any) -> R | None:
-        """The first row of this SQL as `model`, or None."""
-        result = await self.session.raw(self.session.raw_call(sql, params))
-        rows = results.read_raw(self.session.compiler, model, result.columns, result.records[:1])
-        return rows[0] if rows else None
 
     # Transactions
 

@@ -20,7 +20,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from itertools import repeat
 from operator import itemgetter
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 from pydantic_core import SchemaValidator
@@ -51,6 +51,11 @@ _FIELD_KEYS = frozenset({"type", "schema", "metadata"})
 _DEFAULT_KEYS = frozenset({"type", "schema", "default", "default_factory", "default_factory_takes_data"})
 _NULLABLE_KEYS = frozenset({"type", "schema"})
 _SCALAR_KEYS = frozenset({"type", "microseconds_precision"})
+
+_SHARED = frozenset({type(None), *_PASSED_THROUGH.values()})
+"""Types of defaults that all rows may share."""
+_MODEL_CONSTRUCT = BaseModel.model_construct.__func__
+M = TypeVar("M", bound=BaseModel)
 
 _set_dict: Callable[[Any, Any], None] = BaseModel.__dict__["__dict__"].__set__
 _set_fields_set: Callable[[Any, Any], None] = BaseModel.__dict__["__pydantic_fields_set__"].__set__
@@ -106,6 +111,32 @@ def _rows(model: type[BaseModel], fields: list[dict[str, Any]], given: frozenset
     exhaust(map(_set_extra, rows, repeat(None)))
     exhaust(map(_set_private, rows, repeat(None)))
     return rows
+
+
+def unchecked(model: type[M], fields: dict[str, Any], given: set[str]) -> M:
+    """One row of these fields, as `model_construct` makes it of a class that has `plain_defaults`."""
+    row = model.__new__(model)
+    _set_dict(row, fields)
+    _set_fields_set(row, given)
+    _set_extra(row, None)
+    _set_private(row, None)
+    return row
+
+
+def plain_defaults(model: type[BaseModel]) -> dict[str, Any] | None:
+    """The defaults of the fields that have one; None where `model_construct` does more than take them."""
+    inherited = getattr(model.model_construct, "__func__", None) is _MODEL_CONSTRUCT
+    if not inherited or model.__new__ is not object.__new__ or not model.__pydantic_complete__:
+        return None
+    if model.__pydantic_post_init__ or model.__pydantic_root_model__:
+        return None
+    if model.model_config.get("extra") == "allow":
+        return None
+    optional = {name: field for name, field in model.model_fields.items() if not field.is_required()}
+    # A factory makes each row its own, and so does the copy of a default that can be changed.
+    if any(f.default_factory is not None or type(f.default) not in _SHARED for f in optional.values()):
+        return None
+    return {name: field.default for name, field in optional.items()}
 
 
 def plain_fields(model: type[BaseModel]) -> Mapping[str, frozenset[type]] | None:

@@ -10,7 +10,7 @@ from pydantic import ValidationError as PydanticError
 
 from rowstead.errors import RowError, ValidationError, undefined_column
 from rowstead.plan import Record
-from rowstead.rows.hydrate import WORTHWHILE, at_once
+from rowstead.rows.hydrate import WORTHWHILE, at_once, plain_defaults, unchecked
 from rowstead.schema import Column, Decode, Hydrate, Table, column_of, split_name
 
 
@@ -33,9 +33,13 @@ class Row(BaseModel):
         For partial updates of a model with required fields, and for `Inc` and `Now`. A name that is
         no field is an UndefinedColumnError.
         """
-        for name in fields:
-            if name not in cls.model_fields:
-                raise undefined_column(name, cls.__name__, cls.model_fields)
+        known = cls.__pydantic_fields__
+        if not known.keys() >= fields.keys():
+            unknown = next(name for name in fields if name not in known)
+            raise undefined_column(unknown, cls.__name__, known)
+        defaults = _defaults(cls)
+        if defaults is not None:
+            return unchecked(cls, defaults | fields, set(fields))
         row = cls.model_construct(_fields_set=set(fields))
         # By name: `model_construct` would look aliased fields up by their alias.
         vars(row).update(fields)
@@ -61,6 +65,18 @@ class Row(BaseModel):
             table = _describe_result(cls)
             type.__setattr__(cls, "__rowstead_result_table__", table)
         return cast(Table, table)
+
+
+def _defaults(model: type[Row]) -> dict[str, Any] | None:
+    """What `model_construct` gives fields that are not given, found once per class; None: ask it."""
+    found = model.__dict__.get("__rowstead_defaults__", _NOT_YET)
+    if found is _NOT_YET:
+        found = plain_defaults(model)
+        type.__setattr__(model, "__rowstead_defaults__", found)
+    return found
+
+
+_NOT_YET = object()
 
 
 def _describe(model: type[Row]) -> Table:

@@ -6,11 +6,19 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from time import monotonic
 from typing import Any, Self, TypeVar
 
 from rowstead.compiled import Compiler
-from rowstead.errors import HandleClosed, OperationalError, ReadOnlyError, RowsteadError
-from rowstead.plan import Call, Copy, Many, ManyReturning, Plan
+from rowstead.errors import (
+    ConflictError,
+    DisconnectedError,
+    HandleClosed,
+    OperationalError,
+    ReadOnlyError,
+    RowsteadError,
+)
+from rowstead.plan import Call, Copy, Many, ManyReturning, Plan, Read
 from rowstead.sync.drivers.base import Connection, Driver, RawResult
 from rowstead.sync.drivers.urls import Options, make_driver
 from rowstead.sync.session import Session, Trace, Tracer, outcome
@@ -21,19 +29,26 @@ R = TypeVar("R")
 
 FIRST_DELAY = 0.005
 LONGEST_DELAY = 0.5
-"""Seconds between the tries of a transaction: doubled each time, up to this, with jitter."""
+"""Seconds between the tries of a transaction: doubled each time, up to this, with jitter; at first
+twice as long as the try took, if that is more."""
 
 
 class Database(Session):
     """A database: statements run on its own connections, each a transaction of its own."""
 
     def __init__(
-        self, driver: Driver, *, trace: Callable[[Trace], None] | None = None, trace_values: bool = False
+        self,
+        driver: Driver,
+        *,
+        trace: Callable[[Trace], None] | None = None,
+        trace_values: bool = False,
     ) -> None:
         self.driver = driver
         self.compiler = Compiler(driver.dialect, driver.codec, driver.paramstyle)
         self.tracer = None if trace is None else Tracer(trace, trace_values)
         self._closed = False
+        self._replicated = bool(getattr(driver, "replicated", False))
+        """Whether lending for reading may give a replica, which lags: only a `Read` may go there."""
 
     @classmethod
     def from_url(
@@ -47,7 +62,11 @@ class Database(Session):
         """Connect. Raises ValidationError for a wrong URL and UnreachableError when nobody answers."""
         driver = make_driver(url, options)
         driver.open()
-        return cls(driver, trace=trace, trace_values=trace_values)
+        return cls(
+            driver,
+            trace=trace,
+            trace_values=trace_values,
+        )
 
     @property
     def closed(self) -> bool:
@@ -69,7 +88,9 @@ class Database(Session):
         try:
             result = self._send(connection, call)
         except BaseException as error:
-            lost = not isinstance(error, RowsteadError) or isinstance(error, OperationalError)
+            # That it may not write is a server's answer; `_fail` has seen to it that it is looked at.
+            answered = isinstance(error, ReadOnlyError) or not isinstance(error, OperationalError)
+            lost = not isinstance(error, RowsteadError) or not answered
             self.driver.take_back(connection, lost)
             told = outcome(error, call)
             if told is error:
@@ -79,8 +100,18 @@ class Database(Session):
         return result
 
     def run(self, call: Call[R]) -> R:
-        result = self._once(call, call.writes)
+        if self._replicated:
+            result = self._anywhere(call) if isinstance(call, Read) else self._once(call, True)
+        else:
+            result = self._once(call, call.writes)
         return result if call.read is None else call.read(result)
+
+    def _anywhere(self, call: Read[Any]) -> Any:
+        try:
+            return self._once(call, False)
+        except (DisconnectedError, ConflictError, ReadOnlyError):
+            # The replica ended, or had to cancel the statement to go on replaying.
+            return self._once(call, True)
 
     def raw(self, call: Call[RawResult]) -> RawResult:
         if call.writes or not self.dialect.one_writer:
@@ -104,7 +135,7 @@ class Database(Session):
         begin = self.dialect.begin(isolation, readonly)
         if getattr(self.driver, "joined", False):
             return JoinedBlock(self)
-        return Block(self, begin, write=not readonly)
+        return Block(self, begin, write=not readonly or self._replicated)
 
     def pinned(self, plan: Plan[R]) -> R:
         connection = self._lend(True)
@@ -132,14 +163,17 @@ class Database(Session):
         """
         delay = FIRST_DELAY
         for tries_left in range(max_retries, -1, -1):
+            started = monotonic()
             try:
-                with self.block(isolation or "serializable", readonly) as transaction:
+                with self.block("serializable" if isolation is None else isolation, readonly) as transaction:
                     return function(transaction)
             except RowsteadError as error:
                 if not error.retryable or not tries_left:
                     raise
+            # Those who were first need about as long as this try took, and then their own retries.
+            delay = min(max(delay, 2 * (monotonic() - started)), LONGEST_DELAY)
             sleep(delay * random.uniform(0.5, 1.5))
-            delay = min(delay * 2, LONGEST_DELAY)
+            delay *= 2
         raise AssertionError("unreachable")
 
 
@@ -153,14 +187,27 @@ class PinnedSession(Session):
         self.connection = connection
 
     def run(self, call: Call[R]) -> R:
-        result = self._send(self.connection, call)
+        result = self._once(call)
         return result if call.read is None else call.read(result)
 
     def raw(self, call: Call[RawResult]) -> RawResult:
-        return self._send(self.connection, call)
+        return self._once(call)
+
+    def _once(self, call: Call[Any]) -> Any:
+        try:
+            return self._send(self.connection, call)
+        except RowsteadError as error:
+            told = outcome(error, call)
+            if told is error:
+                raise
+            raise told from error.__cause__
 
     def pinned(self, plan: Plan[R]) -> R:
         return self.plan(plan)
+
+    def behind_pooler(self) -> bool:
+        ask = getattr(self.connection, "behind_pooler", None)
+        return ask is not None and ask()
 
     def bulk(self, step: Many | ManyReturning | Copy) -> Any:
         with self.block() as transaction:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from time import monotonic
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -25,13 +26,17 @@ from rowstead.errors import (
 )
 from rowstead.plan import Call, Copy, Many, ManyReturning, Plan, Record
 from rowstead.sync.drivers.base import Connection, Driver, RawResult
-from rowstead.sync.session import Session, Tracer
-from rowstead.sync.waiting import Lock, finish, owner, sleep
+from rowstead.sync.session import Session, Tracer, is_lost
+from rowstead.sync.waiting import Lock, finish, owner, sleep, within
 
 R = TypeVar("R")
 
 ASK_AFTER_COMMIT = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
 """Seconds before each question whether a lost COMMIT was applied."""
+ASK_FOR = 20.0
+"""Seconds after which no further question is asked, however long the answers took."""
+ROLL_BACK_TIMEOUT = 5.0
+"""Seconds in which a server must undo a block; then the connection is dropped, which undoes it too."""
 
 
 class Transaction(Session):
@@ -210,6 +215,7 @@ class Block(AbstractContextManager[Transaction]):
         self._begin = begin
         self._write = write
         self._pinned = pinned
+        self._lent = pinned is None
         self._transaction: Transaction | None = None
 
     def __enter__(self) -> Transaction:
@@ -243,7 +249,8 @@ class Block(AbstractContextManager[Transaction]):
             raise failed(transaction.failure)
 
     def _give_back(self, connection: Connection, suspect: bool) -> None:
-        if self._pinned is None:
+        if self._lent:
+            self._lent = False
             self._session.driver.take_back(connection, suspect)
 
     def _roll_back(self, transaction: Transaction) -> None:
@@ -251,17 +258,18 @@ class Block(AbstractContextManager[Transaction]):
         if transaction.connection.is_closed or not transaction.connection.in_transaction:
             return
         try:
-            self._say(transaction, "ROLLBACK")
-        except RowsteadError:
+            within(ROLL_BACK_TIMEOUT, self._say(transaction, "ROLLBACK"))
+        except (RowsteadError, TimeoutError):
             transaction.connection.terminate()
 
     def _commit(self, transaction: Transaction) -> None:
         identity = self._identity(transaction)
         try:
             self._say(transaction, "COMMIT")
-        except DisconnectedError as error:
-            self._settle(identity, error)
-        except RowsteadError:
+        except RowsteadError as error:
+            if is_lost(error):
+                self._settle(transaction, identity, error)
+                return
             # A constraint checked at COMMIT: some databases leave the transaction open.
             if transaction.connection.in_transaction:
                 self._roll_back(transaction)
@@ -278,8 +286,17 @@ class Block(AbstractContextManager[Transaction]):
         call: Call[Any] = Call(question, read=_first_value)
         return _first_value(self._session._send(transaction.connection, call))  # pyright: ignore[reportPrivateUsage]
 
-    def _settle(self, identity: str | None, error: DisconnectedError) -> None:
-        """The connection was lost during COMMIT: return if it was applied, else say what is known."""
+    def _settle(self, transaction: Transaction, identity: str | None, error: RowsteadError) -> None:
+        """No answer came to COMMIT: return if it was applied, else say what is known."""
+        # Others may be lost in the same moment: who kept the broken one while it waits for another
+        # would keep them all from ever asking.
+        transaction.connection.terminate()
+        self._give_back(transaction.connection, suspect=True)
+        nothing = DisconnectedError(
+            f"the connection was lost during COMMIT, and nothing was applied ({error})"
+        )
+        if not transaction.wrote:
+            raise nothing from error
         unknown = CommitOutcomeUnknown(
             "the connection was lost during COMMIT, and the database could not be asked whether it was "
             f"applied. Look before running it again. ({error})"
@@ -287,15 +304,16 @@ class Block(AbstractContextManager[Transaction]):
         question = self._session.dialect.transaction_status
         if question is None or identity is None:
             raise unknown from error
+        until = monotonic() + ASK_FOR
         for seconds in ASK_AFTER_COMMIT:
             sleep(seconds)
             status = self._ask(question, identity)
             if status == "committed":
                 return
             if status == "aborted":
-                raise DisconnectedError(
-                    f"the connection was lost during COMMIT, and nothing was applied ({error})"
-                ) from error
+                raise nothing from error
+            if status == "unsure" or monotonic() > until:
+                break
         raise unknown from error
 
     def _ask(self, question: str, identity: str) -> str | None:

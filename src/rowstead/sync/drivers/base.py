@@ -76,6 +76,26 @@ class Connection(Protocol):
         ...
 
 
+class Poolable(Protocol):
+    """What the pool asks of a connection; `drivers.base.Connection` has it."""
+
+    dirty: bool
+
+    @property
+    def in_transaction(self) -> bool: ...
+
+    @property
+    def is_closed(self) -> bool: ...
+
+    def ping(self) -> None: ...
+
+    def reset(self) -> None: ...
+
+    def close(self) -> None: ...
+
+    def terminate(self) -> None: ...
+
+
 class Driver(Protocol):
     """Lends connections and speaks one dialect.
 

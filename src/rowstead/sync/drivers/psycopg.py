@@ -9,13 +9,13 @@ says how values travel. The synchronous twin is generated from this file, so it 
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
 
 import psycopg
-from psycopg import Connection, RawCursor, generators
-from psycopg.conninfo import conninfo_to_dict
-from psycopg.pq import ExecStatus, TransactionStatus
+from psycopg import Connection, RawCursor
+from psycopg.abc import PQGen
+from psycopg.pq import TransactionStatus
 from psycopg.pq.abc import PGresult
 from psycopg.rows import tuple_row
 from psycopg.sql import SQL, Identifier
@@ -23,31 +23,40 @@ from psycopg.types import TypeInfo
 
 from rowstead.dialects import POSTGRESQL, Dialect
 from rowstead.drivers.postgresql import (
-    CLIENT_GRACE,
+    DIRECT,
     STALE,
     affected,
+    client_limit,
     may_be_several,
+    milliseconds,
     plain_dsn,
+    pooler_question,
     redefines,
+    refuses_setting,
     reset_text,
     unreachable,
-    unreadable,
 )
-from rowstead.drivers.psycopg_errors import translate
-from rowstead.drivers.psycopg_values import USER_OIDS, Shape
+from rowstead.drivers.psycopg_describe import description
+from rowstead.drivers.psycopg_errors import read_conninfo, translate, without_connection
+from rowstead.drivers.psycopg_values import USER_OIDS, Shape, Shapes
+from rowstead.drivers.psycopg_waits import Silence, limited
 from rowstead.errors import DataError, RowsteadError
 from rowstead.plan import Record
 from rowstead.sync.drivers.base import RawResult
+from rowstead.sync.drivers.hosts import Hosts
 from rowstead.sync.drivers.pool import Pool
+from rowstead.sync.drivers.pooled import PooledConnection
 from rowstead.sync.drivers.urls import Options
 from rowstead.sync.waiting import within
 
-SHAPES = 1024
-"""How many texts a driver remembers the server's description of; when full it starts afresh."""
+R = TypeVar("R")
+
 PREPARE_AFTER = 2
 PREPARED = 256
 LARGE_RESULT = 1000
 CLOSE_TIMEOUT = 5.0
+LOOK_IN = 0.02
+"""Seconds after which a wait with a limit looks at the clock."""
 
 _IDLE, _ACTIVE, _INTRANS, _INERROR = (
     TransactionStatus.IDLE,
@@ -59,23 +68,33 @@ _IDLE, _ACTIVE, _INTRANS, _INERROR = (
 _SHAPE_STATES = frozenset({"42804", "42883"})
 
 
-class Shapes(dict[str, Shape]):
-    """What the server said of texts, for all connections of a driver. Bounded by `SHAPES`."""
+class LimitedConnection(Connection[Any]):
+    """psycopg's own connection, which waits `limit` seconds at most for a server that says nothing.
 
-    def remember(self, text: str, shape: Shape) -> None:
-        if len(self) >= SHAPES:
-            self.clear()
-        self[text] = shape
+    All of psycopg waits through `wait`, so the limit holds in both worlds.
+    """
+
+    limit: float | None = None
+
+    def wait(self, gen: PQGen[R], *args: Any, **options: Any) -> R:
+        if self.limit is None:
+            return super().wait(gen, *args, **options)
+        try:
+            return super().wait(limited(gen, self.limit), *args, **{"interval": LOOK_IN} | options)
+        except Silence:
+            # psycopg would wait for the same server while it tidies up.
+            self.pgconn.finish()
+            raise TimeoutError from None
 
 
 class PsycopgConnection:
     """One connection. `raw` is psycopg's own; whoever makes this one sees to it that it autocommits."""
 
-    def __init__(self, raw: Connection[Any], shapes: Shapes, limit: float | None = None) -> None:
+    def __init__(self, raw: Connection[Any], shapes: Shapes, check: str = "") -> None:
         self.raw = raw
+        self._check = check
         self.dirty = False
         self._shapes = shapes
-        self._limit = limit
         self._prepares = False
         # Its type allows only literal texts, which ours are not.
         self._cursor: Any = RawCursor(raw, row_factory=tuple_row)
@@ -99,7 +118,7 @@ class PsycopgConnection:
             cursor = self._run(text, params)
         else:
             cursor = self._cursor
-            within(self._limit, cursor.execute(text))
+            cursor.execute(text)
         tag = cursor.statusmessage
         if redefines(tag):
             self._shapes.clear()
@@ -162,10 +181,11 @@ class PsycopgConnection:
         return cursor.rowcount
 
     def ping(self) -> None:
-        self._cursor.execute("SELECT 1")
+        self._cursor.execute(self._check or "SELECT 1")
 
     def reset(self) -> None:
-        self._cursor.execute(reset_text(self.in_transaction, self._prepares).encode())
+        text = reset_text(self.in_transaction, self._prepares, self._check)
+        self._cursor.execute(text.encode())
         self._prepares = False
         self.dirty = False
 
@@ -177,6 +197,15 @@ class PsycopgConnection:
 
     def terminate(self) -> None:
         self.raw.pgconn.finish()
+
+    def simple(self, text: str) -> None:
+        """Send a text of one statement or several, in one round trip."""
+        self._cursor.execute(text.encode())
+
+    def behind_pooler(self) -> bool:
+        """Whether a pooler stands between this connection and the server."""
+        self.simple(pooler_question(self.raw.info.backend_pid))
+        return self._cursor.statusmessage != DIRECT
 
     # ── inside ───────────────────────────────────────────────────────────────────────────────
 
@@ -194,13 +223,13 @@ class PsycopgConnection:
         if shape.arrays:
             self._register(shape)
         try:
-            within(self._limit, cursor.execute(text, shape.bind(params), binary=shape.binary))
+            cursor.execute(text, shape.bind(params), binary=shape.binary)
         except (psycopg.Error, DataError) as error:
             fresh = self._reshape(error, text, known)
             if fresh is None:
                 raise
             shape = fresh
-            within(self._limit, cursor.execute(text, shape.bind(params), binary=shape.binary))
+            cursor.execute(text, shape.bind(params), binary=shape.binary)
         if shape.binary:
             self._verify(text, shape, cursor)
         return cursor
@@ -227,9 +256,7 @@ class PsycopgConnection:
     def _describe(self, text: str) -> Shape:
         raw = self.raw
         with raw.lock:
-            oids, columns, results = within(
-                self._limit, raw.wait(_description(raw.pgconn, text.encode(raw.info.encoding)))
-            )
+            oids, columns, results = raw.wait(description(raw.pgconn, text.encode(raw.info.encoding)))
         own = sorted({oid for oid in (*oids, *results) if oid >= USER_OIDS})
         shape = Shape(oids, columns, results, self._arrays(own) if own else ())
         self._shapes.remember(text, shape)
@@ -256,7 +283,8 @@ class PsycopgConnection:
         self._shapes.pop(text, None)
         if status not in (_IDLE, _INTRANS):
             return None
-        if state in ("0A000", "26000") and (STALE in str(error) or state == "26000"):
+        prepares = self.raw.prepare_threshold is not None
+        if prepares and state in ("0A000", "26000") and (STALE in str(error) or state == "26000"):
             # psycopg sees this command's tag and forgets what it had prepared.
             self._cursor.execute("DEALLOCATE ALL")
             return self._describe(text)
@@ -266,40 +294,6 @@ class PsycopgConnection:
             fresh = self._describe(text)
             return None if fresh.same_as(known) else fresh
         return None
-
-
-def _description(pgconn: Any, text: bytes) -> Generator[Any, Any, tuple[list[int], list[str], list[int]]]:
-    """Parameter types, column names and column types of one statement, in one round trip."""
-    results: list[Any] = []
-    ends = 0
-    pgconn.enter_pipeline_mode()
-    try:
-        pgconn.send_prepare(b"", text)
-        pgconn.send_describe_prepared(b"")
-        pgconn.pipeline_sync()
-        yield from generators.send(pgconn)
-        # Each command's results end with a None, the synchronisation has none.
-        while ends <= 2:
-            result = yield from generators.fetch(pgconn)
-            if result is None:
-                ends += 1
-            elif result.status == ExecStatus.PIPELINE_SYNC:
-                break
-            else:
-                results.append(result)
-    finally:
-        pgconn.exit_pipeline_mode()
-    for result in results:
-        if result.status == ExecStatus.FATAL_ERROR:
-            raise psycopg.errors.error_from_result(result)
-    if len(results) != 2:
-        raise psycopg.OperationalError("the connection was lost while a statement was described")
-    said = results[1]
-    return (
-        [said.param_type(i) for i in range(said.nparams)],
-        [said.fname(i).decode() for i in range(said.nfields)],
-        [said.ftype(i) for i in range(said.nfields)],
-    )
 
 
 class PsycopgDriver:
@@ -313,11 +307,12 @@ class PsycopgDriver:
     json_as_text = False
 
     def __init__(self, dsn: str, options: Options | None = None) -> None:
-        self._dsn = plain_dsn(dsn)
         self._options = options = options or Options()
+        self._hosts = Hosts(plain_dsn(dsn), options.connect_timeout)
         self._shapes = Shapes()
         low, high = options.bounds()
-        self.pool: Pool[PsycopgConnection] = Pool(
+        self._pooled = False
+        self.pool: Pool[PsycopgConnection | PooledConnection] = Pool(
             self._connect,
             min_size=low,
             max_size=high,
@@ -329,7 +324,7 @@ class PsycopgDriver:
     def open(self) -> None:
         self.pool.open()
 
-    def lend(self, write: bool) -> PsycopgConnection:
+    def lend(self, write: bool) -> PsycopgConnection | PooledConnection:
         return self.pool.acquire()
 
     def take_back(self, connection: Any, suspect: bool = False) -> None:
@@ -341,37 +336,59 @@ class PsycopgDriver:
     def translate(self, error: Exception) -> RowsteadError | None:
         return translate(error)
 
-    def _connect(self) -> PsycopgConnection:
-        options = self._options
-        settings = self._settings()
+    def _connect(self) -> PsycopgConnection | PooledConnection:
         try:
-            raw = within(
-                options.connect_timeout,
-                Connection.connect(
-                    self._dsn,
-                    autocommit=True,
-                    prepare_threshold=PREPARE_AFTER,
-                    cursor_factory=RawCursor,
-                    **settings,
-                ),
-            )
+            return self._hosts.connect(self._connected, _is_for_the_next)
         except (psycopg.Error, OSError) as error:
-            raise unreachable(self._dsn, error, options.connect_timeout) from error
-        raw.prepared_max = PREPARED
-        limit = options.statement_timeout
-        return PsycopgConnection(raw, self._shapes, None if limit is None else limit + CLIENT_GRACE)
+            failure = without_connection(error)
+        raise unreachable(self._hosts.dsn, failure, self._options.connect_timeout) from failure
 
-    def _settings(self) -> dict[str, Any]:
-        """Time limits as libpq takes them. What stands in the URL goes before, what is in Options adds."""
-        options = self._options
+    def _connected(self, dsn: str, timeout: float | None) -> PsycopgConnection | PooledConnection:
+        limit = self._options.statement_timeout
+        sets = limit is not None and not self._pooled
         try:
-            given = conninfo_to_dict(self._dsn)
-        except psycopg.Error:
-            raise unreadable() from None
+            raw = self._raw(dsn, timeout, limit if sets else None)
+        except psycopg.OperationalError as error:
+            if not sets or not refuses_setting(error):
+                raise
+            sets = False
+            raw = self._raw(dsn, timeout, None)
+        raw.limit = client_limit(limit)
+        connection = PsycopgConnection(raw, self._shapes, self._hosts.check)
+        try:
+            self._pooled = connection.behind_pooler()
+        except BaseException:
+            connection.terminate()
+            raise
+        if self._pooled or (limit is not None and not sets):
+            # A name that is prepared on one server session means nothing, or another text, on the next.
+            raw.prepare_threshold = None
+            return PooledConnection(connection, limit)
+        return connection
+
+    def _raw(self, dsn: str, timeout: float | None, limit: float | None) -> LimitedConnection:
+        raw = LimitedConnection.connect(
+            dsn,
+            autocommit=True,
+            prepare_threshold=PREPARE_AFTER,
+            cursor_factory=RawCursor,
+            **self._settings(dsn, timeout, limit),
+        )
+        raw.prepared_max = PREPARED
+        return raw
+
+    def _settings(self, dsn: str, timeout: float | None, limit: float | None) -> dict[str, Any]:
+        """Time limits as libpq takes them. What stands in the URL goes before, what is in Options adds."""
+        given = read_conninfo(dsn)
         settings: dict[str, Any] = {}
-        if options.connect_timeout is not None and "connect_timeout" not in given:
-            settings["connect_timeout"] = max(1, math.ceil(options.connect_timeout))
-        if options.statement_timeout is not None:
-            setting = f"-c statement_timeout={math.ceil(options.statement_timeout * 1000)}"
+        if timeout is not None and "connect_timeout" not in given:
+            settings["connect_timeout"] = max(1, math.ceil(timeout))
+        if limit is not None:
+            setting = f"-c statement_timeout={milliseconds(limit)}"
             settings["options"] = f"{given.get('options') or ''} {setting}".strip()
         return settings
+
+
+def _is_for_the_next(error: Exception) -> bool:
+    """Whether another of several servers may do: psycopg does not tell why this one does not."""
+    return isinstance(error, (psycopg.OperationalError, OSError))
