@@ -47,7 +47,11 @@ LAYERS = (
     ),
     Layer("tools", "one settings object, one code generator, for faces and CLI", ("config", "codegen")),
     Layer("handles", "what a face holds: connecting, retrying, migrating", ("database", "migrations")),
-    Layer("sessions", "run steps on a connection; what a block of them means", ("batching", "session", "transaction")),
+    Layer(
+        "sessions",
+        "run steps on a connection; what a block of them means; gets that are answered together",
+        ("batching", "session", "transaction"),
+    ),
     Layer(
         "drivers",
         "bare: text and values in, records out; a driver knows no table and no statement",
