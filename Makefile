@@ -63,7 +63,7 @@ faults: $(VENV)/.ready-test
 	@ROWSTEAD_FAULTS=long $(RUN) scripts/with_postgres.py -- $(RUN) -m pytest tests/faults $(ARGS)
 
 soak: $(VENV)/.ready-test
-	@ROWSTEAD_FAULTS=soak $(RUN) scripts/with_postgres.py -- $(RUN) -m pytest tests/faults/test_soak.py $(ARGS)
+	@$(RUN) -m tests.faults.soak --minutes 60 $(ARGS)
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import TypeVar
 
 VARIABLE = "ROWSTEAD_FAULTS"
-"""`long` for the sizes of `make faults`; `soak` for `make soak`."""
+"""`long` for the sizes of `make faults`."""
 FILE_VARIABLE = "ROWSTEAD_FIGURES"
-LONG = os.environ.get(VARIABLE, "") in ("long", "soak")
+LONG = os.environ.get(VARIABLE, "") == "long"
 
 N = TypeVar("N", int, float)
 
