@@ -17,6 +17,7 @@ from typing import Any, cast
 import asyncpg  # pyright: ignore[reportMissingTypeStubs]
 
 from rowstead.dialects import POSTGRESQL, Dialect
+from rowstead.drivers.addresses import Options
 from rowstead.drivers.asyncpg_errors import BIND_ERROR, translate
 from rowstead.drivers.asyncpg_json import install_json
 from rowstead.drivers.base import RawResult
@@ -38,7 +39,6 @@ from rowstead.drivers.postgresql import (
     unreachable,
     unreadable,
 )
-from rowstead.drivers.urls import Options
 from rowstead.errors import (
     DataError,
     RowsteadError,

@@ -13,11 +13,11 @@ import asyncpg  # pyright: ignore[reportMissingTypeStubs]
 from pydantic_core import PydanticSerializationError
 
 from rowstead.dialects import POSTGRESQL, Dialect
+from rowstead.drivers.addresses import Options
 from rowstead.drivers.asyncpg import AsyncpgConnection, AsyncpgDriver, translate
 from rowstead.drivers.asyncpg_json import encode_json
 from rowstead.drivers.base import RawResult
 from rowstead.drivers.turns import Turns
-from rowstead.drivers.urls import Options
 from rowstead.errors import DataError, DisconnectedError, HandleClosed, RowsteadError
 from rowstead.plan import Record
 from rowstead.waiting import in_background

@@ -21,6 +21,7 @@ from psycopg.sql import SQL, Identifier
 from psycopg.types import TypeInfo
 
 from rowstead.dialects import POSTGRESQL, Dialect
+from rowstead.drivers.addresses import Options
 from rowstead.drivers.base import RawResult
 from rowstead.drivers.hosts import Hosts
 from rowstead.drivers.pool import Pool
@@ -43,7 +44,6 @@ from rowstead.drivers.psycopg_describe import description
 from rowstead.drivers.psycopg_errors import read_conninfo, translate, without_connection
 from rowstead.drivers.psycopg_values import USER_OIDS, Shape, Shapes
 from rowstead.drivers.psycopg_waits import Silence, limited
-from rowstead.drivers.urls import Options
 from rowstead.errors import DataError, RowsteadError
 from rowstead.plan import Record
 from rowstead.waiting import within

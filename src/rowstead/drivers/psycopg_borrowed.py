@@ -12,10 +12,10 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 from rowstead.dialects import POSTGRESQL, Dialect
+from rowstead.drivers.addresses import Options
 from rowstead.drivers.psycopg import PsycopgConnection, PsycopgDriver, Shapes
 from rowstead.drivers.psycopg_errors import translate
 from rowstead.drivers.turns import Turns
-from rowstead.drivers.urls import Options
 from rowstead.errors import HandleClosed, RowsteadError
 from rowstead.waiting import in_background, within
 

@@ -11,11 +11,11 @@ from types import CoroutineType
 from typing import Any
 
 from rowstead.dialects import SQLITE
+from rowstead.drivers.addresses import Options
 from rowstead.drivers.pool import Pool
 from rowstead.drivers.sqlite_connection import MEMORY, Settings
 from rowstead.drivers.sqlite_errors import translate
 from rowstead.drivers.sqlite_thread import ThreadConnection
-from rowstead.drivers.urls import Options
 from rowstead.errors import RowsteadError
 
 Connect = Callable[[], Awaitable[ThreadConnection]]

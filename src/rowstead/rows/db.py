@@ -9,8 +9,8 @@ from typing import Any, Literal, Self, TypeVar, cast, overload
 from rowstead.access import FULL_ACCESS, Access
 from rowstead.conditions import Where
 from rowstead.database import Database
+from rowstead.drivers.addresses import Options
 from rowstead.drivers.base import Driver
-from rowstead.drivers.urls import Options
 from rowstead.errors import HandleClosed, RowsteadError, UsageError, ValidationError
 from rowstead.migrations import MigrationStatus, migrate_in_transaction_plan, migrate_plan, status_plan
 from rowstead.ordering import Sort

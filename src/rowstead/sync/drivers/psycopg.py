@@ -22,6 +22,7 @@ from psycopg.sql import SQL, Identifier
 from psycopg.types import TypeInfo
 
 from rowstead.dialects import POSTGRESQL, Dialect
+from rowstead.drivers.addresses import Options
 from rowstead.drivers.postgresql import (
     DIRECT,
     STALE,
@@ -46,7 +47,6 @@ from rowstead.sync.drivers.base import RawResult
 from rowstead.sync.drivers.hosts import Hosts
 from rowstead.sync.drivers.pool import Pool
 from rowstead.sync.drivers.pooled import PooledConnection
-from rowstead.sync.drivers.urls import Options
 from rowstead.sync.waiting import within
 
 R = TypeVar("R")

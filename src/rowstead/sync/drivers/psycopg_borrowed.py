@@ -13,11 +13,11 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 from rowstead.dialects import POSTGRESQL, Dialect
+from rowstead.drivers.addresses import Options
 from rowstead.drivers.psycopg_errors import translate
 from rowstead.errors import HandleClosed, RowsteadError
 from rowstead.sync.drivers.psycopg import PsycopgConnection, PsycopgDriver, Shapes
 from rowstead.sync.drivers.turns import Turns
-from rowstead.sync.drivers.urls import Options
 from rowstead.sync.waiting import in_background, within
 
 

@@ -11,11 +11,11 @@ from collections.abc import Callable
 from typing import Any
 
 from rowstead.dialects import SQLITE
+from rowstead.drivers.addresses import Options
 from rowstead.drivers.sqlite_connection import MEMORY, Settings, SQLiteConnection
 from rowstead.drivers.sqlite_errors import translate
 from rowstead.errors import RowsteadError
 from rowstead.sync.drivers.pool import Pool
-from rowstead.sync.drivers.urls import Options
 
 Connect = Callable[[], SQLiteConnection]
 

@@ -9,6 +9,7 @@ from typing import Any, Literal, Self, TypeVar, cast, overload
 
 from rowstead.access import FULL_ACCESS, Access
 from rowstead.conditions import Where
+from rowstead.drivers.addresses import Options
 from rowstead.errors import HandleClosed, RowsteadError, UsageError, ValidationError
 from rowstead.migrations import MigrationStatus, migrate_in_transaction_plan, migrate_plan, status_plan
 from rowstead.ordering import Sort
@@ -20,7 +21,6 @@ from rowstead.rows.compose import first_call
 from rowstead.rows.row import Row
 from rowstead.sync.database import Database
 from rowstead.sync.drivers.base import Driver
-from rowstead.sync.drivers.urls import Options
 from rowstead.sync.rows.blocks import TransactionBlock
 from rowstead.sync.rows.raw import RawSQL
 from rowstead.sync.session import Session, Trace
