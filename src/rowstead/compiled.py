@@ -110,6 +110,11 @@ class Compiled:
 
         self.read_one = read_one
 
+    @property
+    def size(self) -> int:
+        """How many values it takes."""
+        return len(self._encoders)
+
     def bind(self, values: Sequence[Any]) -> Sequence[Any]:
         """The values as the driver takes them, in the order of the parameters."""
         types = tuple(map(type, values))
@@ -170,7 +175,7 @@ class Compiler:
         if found is not None:
             return found
         compiled = self._compile(key)
-        if len(compiled._encoders) <= MAX_PARAMS and len(compiled.text) <= MAX_LENGTH:  # pyright: ignore[reportPrivateUsage]
+        if compiled.size <= MAX_PARAMS and len(compiled.text) <= MAX_LENGTH:
             with self._keeping:
                 if len(self.kept) >= MAX_TEXTS:
                     self.kept.pop(next(iter(self.kept)))
