@@ -1,6 +1,6 @@
 """A disk that fails when it is told to: the library `disk.c`, compiled here, and its control.
 
-Knows nothing of SQLite nor of Rowstead. Any C compiler will do; without one the tests fail and say so.
+Knows nothing of SQLite nor of Rowstead. Any C compiler will do.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from functools import cache
 from pathlib import Path
 from typing import Self
 
+from .programs import find_or_install
+
 ROOT = Path(__file__).parents[2]
 SOURCE = Path(__file__).with_name("disk.c")
 
@@ -34,11 +36,9 @@ class NoCompiler(Exception):
 @cache
 def library() -> Path:
     """disk.c as a shared library, compiled once per process."""
-    compiler = next((found for name in ("cc", "gcc", "clang") if (found := shutil.which(name))), None)
-    if compiler is None or not sys.platform.startswith("linux"):
-        raise NoCompiler(
-            "the tests of broken disks need Linux and a C compiler (Debian: apt-get install gcc)"
-        )
+    if not sys.platform.startswith("linux"):
+        raise NoCompiler("the tests of broken disks need Linux")
+    compiler = find_or_install(("cc", "gcc", "clang"), ("gcc", "libc6-dev"))
     folder = tempfile.mkdtemp(prefix="rowstead-disk-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     made = Path(folder) / "disk.so"

@@ -20,9 +20,10 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from with_postgres import account_for_server, die_with_parent, free_port
 
+from .programs import find_or_install
+
 START_SECONDS = 20.0
 PLACES = ("/usr/sbin/pgbouncer", "/usr/bin/pgbouncer", "/usr/local/bin/pgbouncer")
-POLICY = Path("/usr/sbin/policy-rc.d")
 
 
 class PoolerUnavailable(RuntimeError):
@@ -34,7 +35,7 @@ class Pooler:
 
     def __init__(self, server_url: str, *, servers: int = 4, settings: tuple[str, ...] = ()) -> None:
         self._server = urlsplit(server_url)
-        self._program = find_program()
+        self._program = find_or_install(("pgbouncer",), ("pgbouncer",), PLACES)
         self._account = account_for_server()
         self._servers = servers
         self._settings = settings
@@ -143,40 +144,3 @@ class Pooler:
             except OSError:
                 time.sleep(0.02)
         return False
-
-
-def find_program() -> str:
-    """PgBouncer on this machine, installed if that is possible."""
-    found = _program_here()
-    if found is None and os.geteuid() == 0 and shutil.which("apt-get"):
-        _install()
-        found = _program_here()
-    if found is None:
-        raise PoolerUnavailable(
-            "PgBouncer is not on this machine. Install it (on Debian or Ubuntu: "
-            "sudo apt-get install pgbouncer), or put it on PATH."
-        )
-    return found
-
-
-def _program_here() -> str | None:
-    return shutil.which("pgbouncer") or next((place for place in PLACES if os.access(place, os.X_OK)), None)
-
-
-def _install() -> None:
-    """Install Debian's package, without the service that it would start by itself."""
-    ours = not POLICY.exists()
-    if ours:
-        POLICY.write_text("#!/bin/sh\nexit 101\n")
-        POLICY.chmod(0o755)
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    try:
-        for words in (["update"], ["install", "-y", "--no-install-recommends", "pgbouncer"]):
-            done = subprocess.run(
-                ["apt-get", "-qq", *words], env=environment, capture_output=True, text=True, check=False
-            )
-            if done.returncode:
-                raise PoolerUnavailable(f"apt-get {words[0]} failed:\n{done.stdout}{done.stderr}")
-    finally:
-        if ours:
-            POLICY.unlink()
