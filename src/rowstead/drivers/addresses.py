@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any, SupportsIndex
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qs, parse_qsl, unquote
 
 from rowstead.errors import ValidationError, did_you_mean
 
@@ -32,6 +32,18 @@ SYNC_DRIVERS = ("psycopg",)
 
 MODES = ("ro", "rw", "rwc")
 MEMORY = ":memory:"
+
+
+_PARTS = re.compile(r"[^:/?#]+://([^/?#]*)[^?#]*(?:\?([^#]*))?")
+
+
+def authority_and_query(url: str) -> tuple[str, dict[str, list[str]]]:
+    """`user@host:port,…` and the parameters of a URL that was accepted.
+
+    `urlsplit` of newer Pythons refuses an IPv6 host that stands beside others.
+    """
+    parts = _PARTS.match(url)
+    return (parts[1], parse_qs(parts[2] or "")) if parts is not None else ("", {})
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import unquote
 
+from rowstead.drivers.addresses import authority_and_query
 from rowstead.errors import (
     CheckError,
     ConflictError,
@@ -219,20 +220,16 @@ _AUTHORITY = re.compile(r"[^/?#]*")
 
 def password_of(dsn: str) -> Callable[[], str] | None:
     """What gives the URL's password, as asyncpg reads it; None where it has none."""
-    parts = urlsplit(dsn)
-    password = unquote(parts.netloc.rpartition("@")[0].partition(":")[2])
-    password = password or (parse_qs(parts.query).get("password") or [""])[-1]
+    authority, query = authority_and_query(dsn)
+    password = unquote(authority.rpartition("@")[0].partition(":")[2])
+    password = password or (query.get("password") or [""])[-1]
     return (lambda: password) if password else None
 
 
 def address(dsn: str) -> str:
     """`host:port` (several with commas) of a DSN, for messages; never its user or password."""
-    try:
-        parts = urlsplit(dsn)
-        query = parse_qs(parts.query)
-    except ValueError:
-        return "the server"
-    hosts = unquote(parts.netloc.rpartition("@")[2]) or ",".join(query.get("host", ()))
+    authority, query = authority_and_query(dsn)
+    hosts = unquote(authority.rpartition("@")[2]) or ",".join(query.get("host", ()))
     port = (query.get("port") or [str(DEFAULT_PORT)])[0]
     if not hosts:
         return f"localhost:{port}"

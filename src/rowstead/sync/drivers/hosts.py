@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TypeVar
-from urllib.parse import parse_qs, urlsplit
 
-from rowstead.drivers.addresses import Secret
+from rowstead.drivers.addresses import Secret, authority_and_query
 from rowstead.sync.waiting import within
 
 C = TypeVar("C")
@@ -35,11 +34,8 @@ def with_target(dsn: str, wanted: str) -> str:
 
 def _read(dsn: str) -> tuple[str, dict[str, str]]:
     """User and hosts, and the parameters. What cannot be read is the driver's to refuse."""
-    try:
-        parts = urlsplit(dsn)
-    except ValueError:
-        return "", {}
-    return parts.netloc, {name: values[-1] for name, values in parse_qs(parts.query).items()}
+    authority, query = authority_and_query(dsn)
+    return authority, {name: values[-1] for name, values in query.items()}
 
 
 class Hosts:
