@@ -10,7 +10,7 @@ ARGS ?=
 .DEFAULT_GOAL := help
 # Two targets at once would install into one environment at once.
 .NOTPARALLEL:
-.PHONY: help demo test check fix types docs bench faults soak clean
+.PHONY: help demo test check fix types docs bench bench-peers faults soak clean
 
 help:
 	@echo "make demo    the main job on real data, in a SQLite file"
@@ -20,6 +20,7 @@ help:
 	@echo "make types   pyright alone"
 	@echo "make docs    run every snippet in README and docs"
 	@echo "make bench   the benchmarks, beside a private PostgreSQL"
+	@echo "make bench-peers  the same work by other libraries, too; writes benchmarks/results/peers.*"
 	@echo "make faults  the fault tests at full size; writes docs/reliability.md"
 	@echo "make soak    an hour under load with a kill every half minute"
 	@echo "make clean   remove the virtual environment and caches"
@@ -57,6 +58,10 @@ docs: $(VENV)/.ready-test
 
 bench: $(VENV)/.ready-bench
 	@$(RUN) scripts/with_postgres.py -- $(RUN) -m benchmarks $(ARGS)
+
+# Makes an environment for each library in benchmarks/.environments/ the first time.
+bench-peers: $(VENV)/.ready-bench
+	@$(RUN) scripts/with_postgres.py -- $(RUN) -m benchmarks.peers $(ARGS)
 
 # No --fast: what cuts the power must find a server that writes to its disk.
 faults: $(VENV)/.ready-test

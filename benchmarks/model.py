@@ -1,4 +1,4 @@
-"""The rows that all benchmarks work on: their class, their columns and their values."""
+"""The rows that all benchmarks work on, as our class, and how rows of any side are compared."""
 
 from __future__ import annotations
 
@@ -6,15 +6,10 @@ import datetime
 from collections.abc import Sequence
 from typing import Any
 
+from benchmarks.people import COLUMNS
 from rowstead import Row
 
 TASK_COUNT = 50
-COLUMNS = ("id", "name", "email", "age", "score", "active", "created_at")
-NAMES = ", ".join(COLUMNS)
-WITHOUT_ID = ", ".join(COLUMNS[1:])
-EPOCH = datetime.datetime(2026, 1, 1)
-AGES = 100
-"""How many ages there are: a filter on one of them gives that part of the table."""
 
 
 class Person(Row):
@@ -28,26 +23,10 @@ class Person(Row):
     created_at: datetime.datetime
 
 
-def record(number: int) -> tuple[Any, ...]:
-    """The values of the person of this number, without the key."""
-    return (
-        f"name {number}",
-        f"person{number}@example.org" if number % 7 else None,
-        number % AGES,
-        number / 8,
-        number % 3 == 0,
-        EPOCH + datetime.timedelta(minutes=number),
-    )
+class NewPerson(Person):
+    """For what writes: its table is emptied before each round."""
 
-
-def records(start: int, stop: int) -> list[tuple[Any, ...]]:
-    """Values with the key, for the numbers from `start` up to `stop`."""
-    return [(number, *record(number)) for number in range(start, stop)]
-
-
-def named(values: Sequence[Any]) -> dict[str, Any]:
-    """Values of all columns, or of all but the key, by name."""
-    return dict(zip(COLUMNS[-len(values) :], values, strict=True))
+    __table__ = "people_new"
 
 
 def plain(row: Any) -> tuple[Any, ...]:

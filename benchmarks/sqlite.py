@@ -7,7 +7,6 @@ that the layer is measured and not the disk.
 
 from __future__ import annotations
 
-import datetime
 import sqlite3
 import tempfile
 from collections.abc import AsyncIterator, Sequence
@@ -15,9 +14,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks import peers
 from benchmarks.harness import BARE, OURS, Benchmark, Side
-from benchmarks.model import NAMES, WITHOUT_ID, Person, keyless, named, plain, record, records
+from benchmarks.model import NewPerson, Person, keyless, plain
+from benchmarks.people import NAMES, named, record, records
+from benchmarks.sql_sqlite import BULK_INSERT, BY_AGE, GET, INDEX, INSERT, SETTINGS, TABLE, stored, unstored
 from rowstead import DB
 from rowstead.compiled import Compiler
 from rowstead.dialects import POSTGRESQL
@@ -26,40 +26,16 @@ from rowstead.sync import DB as SyncDB
 
 ROWS = 100_000
 BULK = 10_000
-TABLE = (
-    "CREATE TABLE {} (id INTEGER PRIMARY KEY, name TEXT NOT NULL, email TEXT, age INTEGER NOT NULL,"
-    " score REAL NOT NULL, active INTEGER NOT NULL, created_at TEXT NOT NULL)"
-)
-INSERT = f"INSERT INTO people_new ({WITHOUT_ID}) VALUES (?, ?, ?, ?, ?, ?) RETURNING {NAMES}"
-BULK_INSERT = "INSERT INTO {} VALUES (?, ?, ?, ?, ?, ?, ?)"
-GET = f"SELECT {NAMES} FROM people WHERE id = ?"
-BY_AGE = f"SELECT {NAMES} FROM people WHERE age = ?"
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
-
-
-class NewPerson(Person):
-    """For what writes: its table is emptied before each round."""
-
-    __table__ = "people_new"
 
 
 def new(values: Sequence[Any]) -> NewPerson:
     return NewPerson(**named(values))
 
 
-def stored(values: Sequence[Any]) -> tuple[Any, ...]:
-    """Values as the standard library takes them; the last is the datetime."""
-    return (*values[:-1], values[-1].isoformat(" "))
-
-
-def unstored(row: Any) -> tuple[Any, ...]:
-    """A bare record as typed values, to compare it."""
-    values = plain(row)
-    return (*values[:-2], bool(values[-2]), as_datetime(values[-1]))
-
-
-def as_datetime(value: Any) -> datetime.datetime:
-    return value if isinstance(value, datetime.datetime) else datetime.datetime.fromisoformat(value)
+def seen(row: Any) -> tuple[Any, ...]:
+    """A row of either side as typed values."""
+    return plain(row) if isinstance(row, Person) else unstored(row)
 
 
 @asynccontextmanager
@@ -69,22 +45,22 @@ async def benchmarks() -> AsyncIterator[list[Benchmark]]:
         path = str(Path(folder) / "bench.db")
         bare = sqlite3.connect(path, isolation_level=None, timeout=30)
         try:
-            for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+            for pragma in SETTINGS:
                 bare.execute(f"PRAGMA {pragma}")
             bare.execute(TABLE.format("people"))
             bare.execute(TABLE.format("people_new"))
-            bare.execute("CREATE INDEX people_age ON people (age)")
+            bare.execute(INDEX)
             bare.execute("BEGIN")
             bare.executemany(BULK_INSERT.format("people"), map(stored, records(1, ROWS + 1)))
             bare.execute("COMMIT")
-            async with await DB.from_url(f"sqlite:///{path}") as db, peers.sqlalchemy_sqlite(path) as core:
+            async with await DB.from_url(f"sqlite:///{path}") as db:
                 with SyncDB.from_url(f"sqlite:///{path}") as sync:
-                    yield [*_reads(bare, db, sync, core), *_writes(bare, db, sync, core), *_composing(db)]
+                    yield [*_reads(bare, db, sync), *_writes(bare, db, sync), *_composing(db)]
         finally:
             bare.close()
 
 
-def _reads(bare: sqlite3.Connection, db: DB, sync: SyncDB, core: peers.Core) -> list[Benchmark]:
+def _reads(bare: sqlite3.Connection, db: DB, sync: SyncDB) -> list[Benchmark]:
     def bare_get(i: int) -> Any:
         return bare.execute(GET, (i % ROWS + 1,)).fetchone()
 
@@ -94,20 +70,14 @@ def _reads(bare: sqlite3.Connection, db: DB, sync: SyncDB, core: peers.Core) -> 
     def our_sync_get(i: int) -> Any:
         return sync.get(Person, id=i % ROWS + 1)
 
-    async def core_get(i: int) -> Any:
-        return await core.get(i % ROWS + 1)
-
     def bare_filter(_: int) -> Any:
         return bare.execute(BY_AGE, (7,)).fetchall()
 
     async def our_filter(_: int) -> Any:
         return await db.query(Person, age=7)
 
-    async def core_filter(_: int) -> Any:
-        return await core.by_age(7)
-
     def rows(found: Any) -> Any:
-        return sorted(map(unstored, found))
+        return sorted(map(seen, found))
 
     return [
         Benchmark(
@@ -115,7 +85,6 @@ def _reads(bare: sqlite3.Connection, db: DB, sync: SyncDB, core: peers.Core) -> 
             [
                 Side(BARE, bare_get, seen=unstored),
                 Side(OURS, our_get, seen=plain),
-                Side(peers.CORE, core_get, seen=plain),
             ],
             400,
             wanted=5.0,
@@ -131,7 +100,6 @@ def _reads(bare: sqlite3.Connection, db: DB, sync: SyncDB, core: peers.Core) -> 
             [
                 Side(BARE, bare_filter, seen=rows),
                 Side(OURS, our_filter, seen=rows),
-                Side(peers.CORE, core_filter, seen=rows),
             ],
             20,
             wanted=4.0,
@@ -139,7 +107,7 @@ def _reads(bare: sqlite3.Connection, db: DB, sync: SyncDB, core: peers.Core) -> 
     ]
 
 
-def _writes(bare: sqlite3.Connection, db: DB, sync: SyncDB, core: peers.Core) -> list[Benchmark]:
+def _writes(bare: sqlite3.Connection, db: DB, sync: SyncDB) -> list[Benchmark]:
     values = records(1, BULK + 1)
     people = [new(v) for v in values]
 
@@ -158,9 +126,6 @@ def _writes(bare: sqlite3.Connection, db: DB, sync: SyncDB, core: peers.Core) ->
     def our_sync_insert(i: int) -> Any:
         return sync.insert(new(record(i)))
 
-    async def core_insert(i: int) -> Any:
-        return await core.insert(record(i))
-
     def bare_bulk(_: int) -> None:
         bare.execute("BEGIN IMMEDIATE")
         bare.executemany(BULK_INSERT.format("people_new"), map(stored, values))
@@ -168,9 +133,6 @@ def _writes(bare: sqlite3.Connection, db: DB, sync: SyncDB, core: peers.Core) ->
 
     async def our_bulk(_: int) -> None:
         await db.insert_many(people)
-
-    async def core_bulk(_: int) -> None:
-        await core.insert_many(values)
 
     def one(row: Any) -> Any:
         return unstored(row)[1:]
@@ -181,7 +143,6 @@ def _writes(bare: sqlite3.Connection, db: DB, sync: SyncDB, core: peers.Core) ->
             [
                 Side(BARE, bare_insert, empty, one),
                 Side(OURS, our_insert, empty, keyless),
-                Side(peers.CORE, core_insert, empty, keyless),
             ],
             200,
             wanted=2.6,
@@ -196,7 +157,6 @@ def _writes(bare: sqlite3.Connection, db: DB, sync: SyncDB, core: peers.Core) ->
             [
                 Side(BARE, bare_bulk, empty, there),
                 Side(OURS, our_bulk, empty, there),
-                Side(peers.CORE, core_bulk, empty, there),
             ],
             rounds=9,
             wanted=0.85,

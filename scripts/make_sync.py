@@ -43,6 +43,8 @@ class Twin:
 
 PSYCOPG = {"AsyncConnection": "Connection", "AsyncCursor": "Cursor", "AsyncRawCursor": "RawCursor"}
 
+KIT = {"AsyncDatabase": "Database", "AsyncTransaction": "Transaction", "begun_transaction": "begin"}
+
 TWINS = (
     Twin("drivers/base.py", "sync/drivers/base.py", shared=("RawResult",)),
     Twin("drivers/pool.py", "sync/drivers/pool.py"),
@@ -57,10 +59,13 @@ TWINS = (
     Twin("drivers/urls.py", "sync/drivers/urls.py", names={"ASYNC_DRIVERS": "SYNC_DRIVERS"}),
     Twin("session.py", "sync/session.py", shared=("Trace", "Tracer")),
     Twin("transaction.py", "sync/transaction.py"),
+    Twin("standing.py", "sync/standing.py"),
     Twin("database.py", "sync/database.py"),
     Twin("rows/blocks.py", "sync/rows/blocks.py"),
     Twin("rows/raw.py", "sync/rows/raw.py"),
     Twin("rows/db.py", "sync/rows/db.py"),
+    Twin("kit/transaction.py", "sync/kit/transaction.py", names=KIT),
+    Twin("kit/database.py", "sync/kit/database.py", names=KIT),
 )
 
 MODULES = {

@@ -54,17 +54,51 @@ class Together(Call[list[Record]]):
 
 
 class Gathering:
-    """Gets of one shape that wait for the same connection."""
+    """Gets of one shape that wait for the same connection, each until its own deadline.
 
-    __slots__ = ("calls", "task", "waiters")
+    One timer serves them all, set for the first of them: one for each would cost as much as the get.
+    """
+
+    __slots__ = ("_timer", "calls", "deadlines", "task", "waiters")
 
     def __init__(self) -> None:
         self.calls: list[Get[Any]] = []
         self.waiters: list[Waiter[Answer]] = []
+        self.deadlines: list[float] = []
         self.task: set[Any] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, call: Get[Any], timeout: float | None) -> Waiter[Answer]:
+        """One more get; its waiter gets a TimeoutError when no connection came in time."""
+        waiter: Waiter[Answer] = Waiter()
+        self.calls.append(call)
+        self.waiters.append(waiter)
+        if timeout is not None:
+            loop = asyncio.get_running_loop()
+            self.deadlines.append(loop.time() + timeout)
+            if self._timer is None:
+                self._timer = loop.call_at(self.deadlines[0], self._expire)
+        return waiter
+
+    def _expire(self) -> None:
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        for waiter, deadline in zip(self.waiters, self.deadlines, strict=True):
+            if deadline > now:
+                self._timer = loop.call_at(deadline, self._expire)
+                return
+            waiter.expire()
+        self._timer = None
+
+    def has_connection(self) -> None:
+        """From now on nobody's time runs out: what is waited for is the statement's own answer."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self.deadlines.clear()
 
     def forget(self) -> None:
         """Nobody has an answer: each asks by itself."""
+        self.has_connection()
         for waiter in self.waiters:
             waiter.set(None)
 
@@ -86,17 +120,18 @@ class BatchedGets:
         self._take_back = take_back
         self._on = on
         self._open: dict[Any, Gathering] = {}
-        self._pressed: dict[Any, int] = {}
-        """Shapes whose waiting gets were answered together just now, in this turn of the event loop."""
+        self._busy: dict[Any, int] = {}
+        """Shapes of which a statement of several gets is on its way, or was answered in this turn of the loop."""
 
     def gathers(self, call: Get[Any]) -> bool:
         """Whether a get that comes now would have to wait for a connection, or costs no wait to take along.
 
-        Those who were answered together and ask again at once would else rush at all connections.
-        Their statement is sent when they have all had their turn, before any answer could be read.
+        While a statement of several gets is on its way, and until those whom it answered have had their
+        turn, those who ask would else rush one by one at all connections. A statement for them is sent
+        when this turn of the event loop ends, before any answer could be read.
         """
         crowd = self._crowd
-        if crowd.crowded or (self._pressed and call.together in self._pressed):
+        if crowd.crowded or (self._busy and call.together in self._busy):
             return not crowd.holds(owner())
         return False
 
@@ -110,25 +145,18 @@ class BatchedGets:
             gathering = self._open[call.together] = Gathering()
             if not in_background(self._serve(call.together, gathering), gathering.task, gathering.forget):
                 return None
-        waiter: Waiter[Answer] = Waiter()
-        gathering.calls.append(call)
-        gathering.waiters.append(waiter)
+        waiter = gathering.add(call, self._crowd.acquire_timeout)
         if len(gathering.calls) >= LARGEST:
             self._close(call.together, gathering)
         try:
-            return await waiter.wait(self._crowd.acquire_timeout)
+            return await waiter.wait()
         except TimeoutError:
             raise self._crowd.timed_out() from None
 
-    def _press(self, key: Any) -> None:
-        """Until all who were answered just now have had their turn, gets of this shape gather."""
-        self._pressed[key] = self._pressed.get(key, 0) + 1
-        asyncio.get_running_loop().call_soon(self._release, key)
-
     def _release(self, key: Any) -> None:
-        self._pressed[key] -= 1
-        if not self._pressed[key]:
-            del self._pressed[key]
+        self._busy[key] -= 1
+        if not self._busy[key]:
+            del self._busy[key]
 
     def _close(self, key: Any, gathering: Gathering) -> None:
         """Who comes from now on gathers anew."""
@@ -143,24 +171,29 @@ class BatchedGets:
         if connection is None:
             gathering.forget()
             return
-        suspect = True
+        gathering.has_connection()
+        suspect, many = True, False
         try:
             # Who was cancelled meanwhile, or whose time is over, asks for nothing.
             waiting = [
                 (c, w) for c, w in zip(gathering.calls, gathering.waiters, strict=True) if w.is_waiting
             ]
+            many = len(waiting) > 1
+            if many:
+                self._busy[key] = self._busy.get(key, 0) + 1
             answers = await self._ask(connection, [call for call, _ in waiting])
             suspect = False
             for (_, waiter), answer in zip(waiting, answers, strict=True):
                 waiter.set(answer)
-            if len(waiting) > 1:
-                self._press(key)
         except Exception:
             # One key that does not fit fails all: by itself, each get gets what is its own.
             pass
         finally:
             self._take_back(connection, suspect)
             gathering.forget()
+            if many:
+                # Until all who were answered just now have had their turn, gets of this shape gather.
+                asyncio.get_running_loop().call_soon(self._release, key)
 
     async def _connection(self, gathering: Gathering) -> Connection | None:
         """A connection; None where none can be had, which each get then finds out by itself."""

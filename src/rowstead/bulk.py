@@ -12,6 +12,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from rowstead.columnar import Columnar
 from rowstead.compiled import Compiler, columns_of
 from rowstead.conditions import VALUE, read
 from rowstead.errors import ValidationError
@@ -19,6 +20,7 @@ from rowstead.expressions import column_encoder, table_clause
 from rowstead.plan import Atomic, Call, Copy, Many, ManyReturning, Plan, Record
 from rowstead.schema import Kind, Table
 from rowstead.sentinels import Inc, Now
+from rowstead.staging import STAGE_FROM, staged_insert
 from rowstead.statements import Target, require_key
 from rowstead.values import json_text
 
@@ -38,8 +40,8 @@ class Group(NamedTuple):
     """Rows that set the same columns in the same way: their values and their places in the input."""
 
     given: Given
-    rows: list[Sequence[Any]]
-    places: list[int]
+    rows: Sequence[Sequence[Any]]
+    places: Sequence[int]
 
 
 class ColumnType(NamedTuple):
@@ -54,6 +56,7 @@ class ServerTable(NamedTuple):
 
     columns: dict[str, ColumnType]
     copyable: bool
+    stageable: bool
 
 
 def insert_many(
@@ -99,13 +102,13 @@ def _runs(groups: Sequence[Group]) -> list[Group]:
     for group in groups:
         ordered.extend((place, row, group.given) for place, row in zip(group.places, group.rows, strict=True))
     ordered.sort(key=itemgetter(0))
-    runs: list[Group] = []
+    runs: list[tuple[Given, list[Sequence[Any]], list[int]]] = []
     for place, row, given in ordered:
-        if not runs or runs[-1].given is not given:
-            runs.append(Group(given, [], []))
-        runs[-1].rows.append(row)
-        runs[-1].places.append(place)
-    return runs
+        if not runs or runs[-1][0] is not given:
+            runs.append((given, [], []))
+        runs[-1][1].append(row)
+        runs[-1][2].append(place)
+    return [Group(*run) for run in runs]
 
 
 def _insert_groups(
@@ -127,7 +130,7 @@ def _insert_group(
 ) -> Plan[int]:
     """Insert one group; puts the stored rows into `found` where it is a list."""
     increments = any(form is Inc for _, form in group.given)
-    rows: list[Sequence[Any]] = group.rows
+    rows = group.rows
     stands_for: Sequence[int] = range(len(rows))
     if target is not None and target.action == "upsert" and not increments:
         rows, stands_for = _last_of_each(compiler, table, group, target)
@@ -136,7 +139,13 @@ def _insert_group(
         server = yield from server_table(compiler, table)
         plain = all(name in server.columns and not server.columns[name].is_array for name, _ in group.given)
         if found is None and target is None and server.copyable and len(rows) >= COPY_FROM:
-            return (yield _copy(compiler, table, group.given, rows))
+            return (yield _copy(compiler, table, group.given, rows, table.schema, table.name))
+        if found is None and target is not None and server.stageable and len(rows) >= STAGE_FROM:
+
+            def copied(schema: str | None, name: str) -> Copy:
+                return _copy(compiler, table, group.given, rows, schema, name)
+
+            return (yield Atomic(staged_insert(compiler, table, group.given, target, copied)))
         if plain:
             records = yield from _by_arrays(
                 compiler, table, group.given, rows, target, found is not None, server
@@ -148,7 +157,7 @@ def _insert_group(
 
 def _last_of_each(
     compiler: Compiler, table: Table, group: Group, target: Target
-) -> tuple[list[Sequence[Any]], Sequence[int]]:
+) -> tuple[Sequence[Sequence[Any]], Sequence[int]]:
     """The last row of each key of an upsert, and for every row of the group which of them is its own."""
     keys = _keys(compiler, table, group, target)
     if keys is None or len(set(keys)) == len(keys):
@@ -203,7 +212,7 @@ def _by_arrays(
     compiler: Compiler,
     table: Table,
     given: Given,
-    rows: list[Sequence[Any]],
+    rows: Sequence[Sequence[Any]],
     target: Target | None,
     returning: bool,
     server: ServerTable,
@@ -229,7 +238,15 @@ def _each(calls: Sequence[Call[Any]]) -> Plan[list[Any]]:
     return results
 
 
-def _copy(compiler: Compiler, table: Table, given: Given, rows: list[Sequence[Any]]) -> Copy:
+def _copy(
+    compiler: Compiler,
+    table: Table,
+    given: Given,
+    rows: Sequence[Sequence[Any]],
+    schema: str | None,
+    name: str,
+) -> Copy:
+    """The rows for the bulk path, into the table of this name, which has at least these columns."""
     names = [name for name, _ in given]
     encoders = [column_encoder(table.columns[name], compiler.codec) for name in names]
 
@@ -238,14 +255,14 @@ def _copy(compiler: Compiler, table: Table, given: Given, rows: list[Sequence[An
             columns = columns_of(rows[start : start + COPY_ROWS])
             yield from zip(*(encode(c) for encode, c in zip(encoders, columns, strict=True)), strict=True)
 
-    return Copy(table.schema, table.name, names, encoded())
+    return Copy(schema, name, names, encoded())
 
 
 def _one_by_one(
     compiler: Compiler,
     table: Table,
     given: Given,
-    rows: list[Sequence[Any]],
+    rows: Sequence[Sequence[Any]],
     target: Target | None,
     returning: bool,
 ) -> Plan[Any]:
@@ -269,7 +286,11 @@ def server_table(compiler: Compiler, table: Table) -> Plan[ServerTable]:
     name = compiler.quoted_name(table_clause(table))
     records: Sequence[Record] = yield Call(question, [name], list, table=table.name)
     columns = {record[0]: ColumnType(record[1], record[2] == "A") for record in records}
-    found = ServerTable(columns, bool(records) and all(record[3] for record in records))
+    found = ServerTable(
+        columns,
+        copyable=bool(records) and all(record[3] for record in records),
+        stageable=bool(records) and all(record[4] for record in records),
+    )
     if columns:
         compiler.facts[table] = found
     return found
@@ -302,7 +323,7 @@ def assuming(compiler: Compiler, table: Table) -> Compiler:
         for name, column in table.columns.items()
     }
     assumed = copy(compiler)
-    assumed.facts = {**compiler.facts, table: ServerTable(types, copyable=False)}
+    assumed.facts = {**compiler.facts, table: ServerTable(types, copyable=False, stageable=False)}
     return assumed
 
 
@@ -345,3 +366,19 @@ def _key_values(table: Table, key: tuple[str, ...], given: Any) -> list[Any]:
         f"{table.name} has a composite key {list(key)}: give a mapping per row, or a tuple in that order",
         table=table.name,
     )
+
+
+def insert_columns(compiler: Compiler, table: Table, rows: Columnar, returning: bool) -> Plan[Any]:
+    """Insert rows that give every column of a table of which the database changes nothing on its way.
+
+    `rows` are in the order of the table's columns and not encoded. The count, or the stored rows.
+    """
+    given: Given = tuple((name, VALUE) for name in table.all)
+    if compiler.dialect.typed_columns:
+        group = Group(given, rows, range(len(rows)))
+        return (yield from insert_many(compiler, table, [group], None, returning))
+    compiled = compiler.get(("insert", table, given, None, table.all))
+    params = compiled.bind_many(rows)
+    count: int = yield Many(compiler.get(("insert", table, given, None, ())).text, params, table.name)
+    # A database that holds values to no type has stored them as they were sent.
+    return compiled.read_all(params) if returning else count

@@ -8,20 +8,24 @@ looking it up costs one or two. So every statement is compiled once per shape an
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from operator import itemgetter
+from collections.abc import Callable, Mapping, Sequence
 from threading import Lock
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
+from rowstead.column_values import EncodeColumn
+from rowstead.columnar import Columnar, columnar
 from rowstead.conditions import VALUE
+from rowstead.decoders import decoder, returned_decoder
 from rowstead.dialects import Dialect
 from rowstead.expressions import Slots
-from rowstead.plan import Call, Read, Record
+from rowstead.plan import Call, Read, Record, Stored
 from rowstead.schema import Kind, Table
 from rowstead.statements import BUILDERS, WRITES
-from rowstead.values import Encode, decoder
+from rowstead.values import Encode
 
 R = TypeVar("R")
+Pick: TypeAlias = Callable[[Mapping[str, Any]], tuple[Any, ...]]
+"""Takes a statement's values off an object's fields."""
 
 MAX_TEXTS = 512
 MAX_PARAMS = 50
@@ -49,9 +53,9 @@ def by_key(key: tuple[Any, ...]) -> tuple[Table, tuple[str, ...], tuple[str, ...
     return table, key[2], names
 
 
-def columns_of(rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
-    """Rows of one width, column by column. `zip(*rows)` would keep an iterator for each row."""
-    return [list(map(itemgetter(i), rows)) for i in range(len(rows[0]))]
+def columns_of(rows: Sequence[Sequence[Any]]) -> Sequence[list[Any]]:
+    """Rows of one width, column by column."""
+    return columnar(rows).columns
 
 
 class Get(Read[R]):
@@ -71,6 +75,7 @@ class Compiled:
     """A statement's text and how its values travel; `bind` makes the parameters of one execution."""
 
     __slots__ = (
+        "_columns",
         "_encoders",
         "_fitting",
         "_order",
@@ -91,6 +96,7 @@ class Compiled:
         order: Sequence[int],
         encoders: Sequence[Encode | None],
         unchanged: Sequence[frozenset[type]],
+        columns: Sequence[EncodeColumn],
         read_all: Callable[[Sequence[Record]], list[Any]],
         together: tuple[Table, tuple[str, ...], tuple[str, ...]] | None = None,
     ) -> None:
@@ -101,6 +107,7 @@ class Compiled:
         self._order = None if list(order) == list(range(len(encoders))) else tuple(order)
         self._encoders = tuple(encoders)
         self._unchanged = tuple(unchanged)
+        self._columns = tuple(columns)
         self._fitting: set[tuple[type, ...]] = set()
         """Types of values, as they were seen, that no encoder changes."""
         self.read_all = read_all
@@ -133,16 +140,35 @@ class Compiled:
         known = self._unchanged
         return len(types) == len(known) and all(t in some for t, some in zip(types, known, strict=True))
 
-    def bind_many(self, rows: Sequence[Sequence[Any]]) -> list[Sequence[Any]]:
+    def bind_many(self, rows: Sequence[Sequence[Any]]) -> Columnar:
         """As `bind` for each of some rows of values, column by column, which costs half."""
-        if not self._encoders or not rows:
-            return [self.bind(values) for values in rows]
+        given = columnar(rows)
         columns = [
-            column if encode is None or known.issuperset(map(type, column)) else list(map(encode, column))
-            for encode, known, column in zip(self._encoders, self._unchanged, columns_of(rows), strict=True)
+            encode_all(column, types)
+            for encode_all, column, types in zip(self._columns, given.columns, given.types, strict=bool(rows))
         ]
         ordered = columns if self._order is None else [columns[i] for i in self._order]
-        return list(zip(*ordered, strict=True))
+        return Columnar(ordered, len(rows))
+
+    def get_again(self, values: Sequence[Any]) -> Call[Any]:
+        """One more execution of a get, with values of types that were seen to travel as they are."""
+        if self._together is None:
+            return Read(self.text, values, self.read_one, table=self.table)
+        get: Get[Any] = Get(self.text, values, self.read_one, table=self.table)
+        get.together, get.values = self._together, values
+        return get
+
+    def travel_as_they_are(self, types: tuple[type, ...]) -> bool:
+        """Whether values of these types were seen to need no encoding."""
+        return types in self._fitting
+
+    def stored_again(self, values: Sequence[Any], read: Callable[[Sequence[Record]], R]) -> Stored[R]:
+        """As `stored`, with values of types that were seen to travel as they are."""
+        return Stored(self.text, values, read, writes=True, table=self.table)
+
+    def stored(self, values: Sequence[Any], read: Callable[[Sequence[Record]], R]) -> Stored[R]:
+        """One execution of what writes one row and returns it."""
+        return Stored(self.text, self.bind(values), read, writes=True, table=self.table)
 
     def call(self, values: Sequence[Any], read: Callable[[Sequence[Record]], Any] | None) -> Call[Any]:
         """One execution."""
@@ -163,6 +189,10 @@ class Compiler:
         self.codec = codec
         self.paramstyle = paramstyle
         self.kept: dict[Any, Compiled] = {}
+        self.gets: dict[Any, Compiled] = {}
+        """Gets that were read before, by (table, names, types of the values): see `rows.calls.get`."""
+        self.again: dict[Any, tuple[Compiled, Pick]] = {}
+        """Writes of one object that were read before, by the fields that are set: statement and values."""
         self.facts: dict[Any, Any] = {}
         """What was learnt from this database about tables: `types.column_types`."""
         self._text_dialect: Any = None
@@ -182,13 +212,18 @@ class Compiler:
                 self.kept[key] = compiled
         return compiled
 
+    def keep_again(self, asked: Any, compiled: Compiled, pick: Pick) -> None:
+        """What need not be found out again for the next object with these fields set."""
+        if len(self.again) < MAX_TEXTS and compiled.size <= MAX_PARAMS:
+            self.again[asked] = (compiled, pick)
+
     def _compile(self, key: tuple[Any, ...]) -> Compiled:
         operation, table = key[0], key[1]
         slots = Slots(self.dialect, self.codec)
         expression = BUILDERS[operation](slots, table, *key[2:])
         text, names = self.text_of(expression)
         order = [int(name[1:]) for name in names]
-        read_all = self._reader(table, result_columns(expression, table))
+        read_all = self._reader(table, result_names(key, expression), operation in WRITES)
         return Compiled(
             text,
             table.name,
@@ -196,6 +231,7 @@ class Compiler:
             order,
             slots.encoders,
             slots.unchanged,
+            slots.columns,
             read_all,
             by_key(key),
         )
@@ -214,10 +250,13 @@ class Compiler:
             self._text_dialect = self.dialect.sqlalchemy(self.paramstyle)
         return self._text_dialect
 
-    def _reader(self, table: Table, names: Sequence[str]) -> Callable[[Sequence[Record]], list[Any]]:
-        if not names:
+    def _reader(
+        self, table: Table, names: Sequence[str] | None, written: bool
+    ) -> Callable[[Sequence[Record]], list[Any]]:
+        if names is None:
             return list
-        decoders = [decoder(table.columns[name], self.codec) for name in names]
+        decode = returned_decoder if written else decoder
+        decoders = [decode(table.columns[name], self.codec) for name in names]
         return table.hydrate(names, decoders)
 
 
@@ -227,10 +266,15 @@ def text_of(expression: Any, dialect: Dialect, paramstyle: str) -> tuple[str, li
     return tidy(compiled.string), [compiled.params[name] for name in compiled.positiontup or ()]
 
 
-def result_columns(expression: Any, table: Table) -> list[str]:
-    """The names of the table's columns that the statement returns, in order."""
+def result_names(key: tuple[Any, ...], expression: Any) -> Sequence[str] | None:
+    """The names of the table's columns that the statement returns, in order; None where it returns none."""
+    operation, table = key[0], key[1]
+    if operation == "select":
+        return key[2]
+    if operation == "aggregate":
+        return table.all
     wanted = getattr(expression, "selected_columns", None) or getattr(expression, "_returning", ())
-    return [c.name for c in wanted if getattr(c, "name", None) in table.columns]
+    return [c.name for c in wanted if getattr(c, "name", None) in table.columns] or None
 
 
 _TOKENS = re.compile(r'"(?:[^"]|"")*"|`(?:[^`]|``)*`|\s*\n\s*|(?<=[\w"`])=(?=\S)')

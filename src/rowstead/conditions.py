@@ -6,13 +6,14 @@
 
 A column named like a connective is written `{"col": {"name": "not", "eq": 1}}`. A subquery is
 `{"table", "columns", "filter", "order", "limit", "offset"}`; inside it `{"$outer": "column"}` is a
-column of the statement around it, and a string is never anything but a value. Operators are in
-`operators.py`. Reading finds every unknown column and operator, so no SQL is ever made of a name
-that was not looked up.
+column of the statement around it, and a string is never anything but a value, unless the caller of
+`read` says that `"$outer.column"` is one. Where the caller allows it, `{"$column": "name"}` is
+another column of the same row. Operators are in `operators.py`. Reading finds every unknown column
+and operator, so no SQL is ever made of a name that was not looked up.
 
 A shape is a nested tuple: `("and", shape, …)`, `("or", shape, …)`, `("not", shape)`,
 `("exists" | "not_exists", Subquery)`, or a term `(operator, column, operand)` whose operand is
-`VALUE`, `Now`, `Outer(column)`, `Listed(number, has_null)`, a pair, or a `Subquery`.
+`VALUE`, `Now`, `Outer(column)`, `Beside(column)`, `Listed(number, has_null)`, a pair, or a `Subquery`.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from typing import Any, NamedTuple, TypeAlias, cast
 
 from rowstead.access import FULL_ACCESS, Access
 from rowstead.errors import UndefinedTableError, ValidationError, did_you_mean
-from rowstead.operators import OPPOSITE, SHORT_LIST, SPELLINGS, Operator, check_kind
+from rowstead.operators import OPPOSITE, SHORT_LIST, SPELLINGS, Operator, check_alike, check_kind
 from rowstead.ordering import Order, read_order
 from rowstead.schema import COMPOSITE_KINDS, Column, Kind, Table
 from rowstead.sentinels import Now
@@ -42,25 +43,21 @@ MAX_DEPTH = 100
 EVERYTHING: Shape = ("and",)
 CONNECTIVES = ("and", "or", "not", "exists", "not_exists", "col")
 _OUTER = "$outer"
-_PLAIN = frozenset(
-    {
-        int,
-        str,
-        float,
-        bool,
-        bytes,
-        uuid.UUID,
-        decimal.Decimal,
-        datetime.datetime,
-        datetime.date,
-        datetime.time,
-    }
-)
+_OUTER_STRING = "$outer."
+_BESIDE = "$column"
+_MOMENTS = frozenset({datetime.datetime, datetime.date, datetime.time})
+_PLAIN = frozenset({int, str, float, bool, bytes, uuid.UUID, decimal.Decimal, *_MOMENTS})
 _COLLECTIONS = (list, tuple, set, frozenset, range)
 
 
 class Outer(NamedTuple):
     """A column of the statement around a subquery."""
+
+    column: str
+
+
+class Beside(NamedTuple):
+    """Another column of the same row."""
 
     column: str
 
@@ -84,17 +81,29 @@ class Subquery(NamedTuple):
 
 
 def read(
-    where: Where, table: Table, *, access: Access = FULL_ACCESS, scope: Scope | None = None
+    where: Where,
+    table: Table,
+    *,
+    access: Access = FULL_ACCESS,
+    scope: Scope | None = None,
+    outer_strings: bool = False,
+    column_operands: bool = False,
 ) -> tuple[Shape, list[Any]]:
     """The filter as (shape, values). None, {} and [] are no filter: `EVERYTHING`.
+
+    With `outer_strings` the text `"$outer.column"`, as a value inside a subquery, is that column of the
+    statement around it (`{"in": ["$outer.x"]}` is still a text); with `column_operands` the value
+    `{"$column": "name"}` is another column of the same row. Neither is for filters of strangers, whose
+    texts could then change the statement.
 
     Raises UndefinedColumnError for a column that the table lacks (or `access` hides) and
     ValidationError for whatever is not a filter; both before any SQL exists.
     """
     values: list[Any] = []
     if type(where) is dict and access is FULL_ACCESS:
-        return _read_flat(cast("dict[str, Any]", where), table, values, scope), values
-    reader = _Reader(table, values, access, scope)
+        flat = cast("dict[str, Any]", where)
+        return _read_flat(flat, table, values, scope, outer_strings, column_operands), values
+    reader = _Reader(table, values, access, scope, outer_strings, column_operands)
     if where is None:
         return EVERYTHING, values
     if isinstance(where, (list, tuple)) and not where:
@@ -102,7 +111,14 @@ def read(
     return reader.node(where), values
 
 
-def _read_flat(where: dict[str, Any], table: Table, values: list[Any], scope: Scope | None) -> Shape:
+def _read_flat(
+    where: dict[str, Any],
+    table: Table,
+    values: list[Any],
+    scope: Scope | None,
+    outer_strings: bool,
+    column_operands: bool,
+) -> Shape:
     """The warm path: columns with plain values are read without further calls."""
     columns = table.columns
     shape: list[Any] = ["and"]
@@ -111,14 +127,18 @@ def _read_flat(where: dict[str, Any], table: Table, values: list[Any], scope: Sc
             shape.append(("eq", name, VALUE))
             values.append(value)
         else:
-            shape.append(_Reader(table, values, FULL_ACCESS, scope).entry(name, value))
+            reader = _Reader(table, values, FULL_ACCESS, scope, outer_strings, column_operands)
+            shape.append(reader.entry(name, value))
     return tuple(shape)
 
 
 class _Reader:
-    """Reads one filter; `depth` counts nesting, `outer` reads the statement around a subquery."""
+    """Reads one filter; `depth` counts nesting, `outer` reads the statement around a subquery.
 
-    __slots__ = ("access", "depth", "outer", "scope", "table", "terms", "values")
+    `texts` and `beside` are `read`'s `outer_strings` and `column_operands`.
+    """
+
+    __slots__ = ("access", "beside", "depth", "outer", "refers", "scope", "table", "terms", "texts", "values")
 
     def __init__(
         self,
@@ -126,13 +146,18 @@ class _Reader:
         values: list[Any],
         access: Access,
         scope: Scope | None,
+        outer_strings: bool,
+        column_operands: bool,
         outer: _Reader | None = None,
     ) -> None:
         self.table = table
         self.values = values
         self.access = access
         self.scope = scope
+        self.texts = outer_strings
+        self.beside = column_operands
         self.outer = outer
+        self.refers = column_operands or outer is not None
         self.depth = 0
         self.terms = 0
 
@@ -172,7 +197,7 @@ class _Reader:
         column = self._named(name)
         self.terms += 1
         self.access.within("terms", self.terms, self.access.max_terms)
-        if isinstance(value, Mapping) and not self._names_outer(column, value):
+        if isinstance(value, Mapping) and not self._names_column(column, value):
             tests: Mapping[Any, Any] = value  # pyright: ignore[reportUnknownVariableType]
             shapes = [self._test(column, spelling, operand) for spelling, operand in tests.items()]
             return shapes[0] if len(shapes) == 1 else ("and", *shapes)
@@ -225,11 +250,31 @@ class _Reader:
         first = self._one(operator, column, low)
         return (operator.name, column.name, (first, self._one(operator, column, high)))
 
-    def _names_outer(self, column: Column, operand: Any) -> bool:
-        """Whether this is `{"$outer": …}` inside a subquery. On a JSON column a dict is a value."""
-        if self.outer is None or not isinstance(operand, Mapping) or column.kind in COMPOSITE_KINDS:
+    def _names_column(self, column: Column, operand: Any) -> bool:
+        """Whether a dict stands for a column where that may be. On a JSON column a dict is a value."""
+        if not self.refers or column.kind in COMPOSITE_KINDS or not isinstance(operand, Mapping):
             return False
-        return set(operand) == {_OUTER}  # pyright: ignore[reportUnknownArgumentType]
+        names = set(operand)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+        if names == {_OUTER}:
+            return self.outer is not None
+        return self.beside and names == {_BESIDE}
+
+    def _reference(self, operator: Operator, column: Column, operand: Any) -> Outer | Beside | None:
+        """The other column that an operand names; None for a value."""
+        if isinstance(operand, str):
+            if not self.texts or self.outer is None or not operand.startswith(_OUTER_STRING):
+                return None
+            operand = {_OUTER: operand.removeprefix(_OUTER_STRING)}
+        if not self._names_column(column, operand):
+            return None
+        if self.outer is not None and _OUTER in operand:
+            other = self.outer._named(operand[_OUTER])
+            found: Outer | Beside = Outer(other.name)
+        else:
+            other = self._named(operand[_BESIDE])
+            found = Beside(other.name)
+        check_alike(operator, column, other)
+        return found
 
     def _one(self, operator: Operator, column: Column, operand: Any) -> Any:
         if operand is None:
@@ -239,8 +284,8 @@ class _Reader:
             )
         if operand is Now or isinstance(operand, Now):
             return Now
-        if self.outer is not None and self._names_outer(column, operand):
-            return Outer(self.outer._named(operand[_OUTER]).name)
+        if self.refers and (named := self._reference(operator, column, operand)) is not None:
+            return named
         scalar = column.kind not in COMPOSITE_KINDS and column.kind is not Kind.ANY
         if scalar and column.type is not None and isinstance(operand, Mapping):
             raise ValidationError(
@@ -287,7 +332,8 @@ class _Reader:
         columns = entries.get("columns") or list(table.columns)[:1]
         name = table.names(columns, "a subquery")[0] if column is not None else None
         # Which columns are hidden is said of the outer table; the bounds hold for the whole filter.
-        inner = _Reader(table, self.values, replace(self.access, columns=None), self.scope, outer=self)
+        access = replace(self.access, columns=None)
+        inner = _Reader(table, self.values, access, self.scope, self.texts, self.beside, outer=self)
         inner.depth, inner.terms = self.depth, self.terms
         where = entries.get("filter")
         shape = inner.node(where) if where else EVERYTHING
@@ -320,6 +366,11 @@ def read_count(what: str, value: Any) -> int:
     if value < 0:
         raise ValidationError(f"{what} cannot be negative, got {value}")
     return min(value, 2**63 - 1)
+
+
+def is_plain(types: Iterable[type]) -> bool:
+    """Whether values of these types are nothing but compared: no list, no NULL, no operators."""
+    return _PLAIN.issuperset(types)
 
 
 def has_subquery(shape: Shape) -> bool:

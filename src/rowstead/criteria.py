@@ -7,9 +7,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.sql.selectable import FromClause, Select
 
-from rowstead.conditions import EVERYTHING, VALUE, Listed, Outer, Shape, Subquery
+from rowstead.conditions import EVERYTHING, VALUE, Beside, Listed, Outer, Shape, Subquery
 from rowstead.dialects import Dialect
-from rowstead.expressions import Expression, IsNotTrue, Slots, plain, table_clause
+from rowstead.expressions import Expression, IsNotTrue, Slots, Source, source_of
 from rowstead.operators import OPERATORS, ListOperand, Target, pattern_kind
 from rowstead.ordering import Order, OrderTerm
 from rowstead.schema import Column, Kind, Table
@@ -25,19 +25,19 @@ def may_be_null(table: Table, column: Column, dialect: Dialect) -> bool:
 
 
 class Criteria:
-    """Spells conditions and orders on one table; columns stand alone unless a `source` qualifies them."""
+    """Spells conditions and orders on one table, as its source in the statement spells the columns."""
 
     def __init__(
-        self, slots: Slots, table: Table, source: FromClause | None = None, outer: Criteria | None = None
+        self, slots: Slots, table: Table, source: Source | None = None, outer: Criteria | None = None
     ) -> None:
         self.slots = slots
         self.table = table
-        self.source = source
+        self.source = source_of(slots, table) if source is None else source
         self.outer = outer
 
     def column(self, name: str) -> Expression:
         """The column's SQL, qualified where the statement has more than one table."""
-        return plain(name) if self.source is None else self.source.c[name]
+        return self.source.column(name)
 
     def nullable(self, column: Column) -> bool:
         """Whether this column can hold NULL in this database."""
@@ -83,6 +83,8 @@ class Criteria:
             return self.slots.now(column)
         if isinstance(operand, Outer) and self.outer is not None:
             return self.outer.column(operand.column)
+        if isinstance(operand, Beside):
+            return self.column(operand.column)
         return self.slots.value(column)
 
     def _listed(self, column: Column, operand: Listed) -> ListOperand:
@@ -91,12 +93,11 @@ class Criteria:
         return ListOperand([self.slots.value(column) for _ in range(operand.number)], operand.has_null)
 
     def _subquery(self, query: Subquery) -> Select[Any]:
-        outer_clause = self.source if self.source is not None else table_clause(self.table)
-        around = Criteria(self.slots, self.table, outer_clause, self.outer)
-        source = table_clause(query.table).alias(f"inner_{self._depth() + 1}")
-        inner = Criteria(self.slots, query.table, source, around)
-        wanted = source.c[query.column] if query.column is not None else sa.text("1")
-        statement = sa.select(wanted).select_from(source).correlate(*self._clauses(outer_clause))
+        around = Criteria(self.slots, self.table, self.source.qualified(), self.outer)
+        clause = source_of(self.slots, query.table).clause.alias(f"inner_{self._depth() + 1}")
+        inner = Criteria(self.slots, query.table, Source(clause, clause.c), around)
+        wanted = clause.c[query.column] if query.column is not None else sa.text("1")
+        statement = sa.select(wanted).select_from(clause).correlate(*around.parts())
         statement = inner.filtered(statement, query.where)
         statement = statement.order_by(*inner.order(query.order))
         if query.limited:
@@ -108,14 +109,10 @@ class Criteria:
     def _depth(self) -> int:
         return 0 if self.outer is None else self.outer._depth() + 1
 
-    def _clauses(self, own: FromClause) -> list[FromClause]:
-        clauses = [own]
-        outer = self.outer
-        while outer is not None:
-            if outer.source is not None:
-                clauses.append(outer.source)
-            outer = outer.outer
-        return clauses
+    def parts(self) -> list[FromClause]:
+        """What a subquery can refer to: the tables of this statement and of those around it."""
+        own = list(self.source.parts or (self.source.clause,))
+        return own if self.outer is None else [*own, *self.outer.parts()]
 
     def filtered(self, statement: Any, shape: Shape) -> Any:
         """The statement with this condition, where there is one."""

@@ -6,6 +6,7 @@ import random
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from time import monotonic
+from types import CoroutineType
 from typing import Any, Self, TypeVar
 
 from rowstead.batching import BatchedGets, Crowd  # async only
@@ -22,10 +23,12 @@ from rowstead.errors import (
 )
 from rowstead.plan import Call, Copy, Many, ManyReturning, Plan, Read
 from rowstead.session import Session, Trace, Tracer, outcome
+from rowstead.standing import StandingBlock
 from rowstead.transaction import Block, Savepoint, Transaction
 from rowstead.waiting import finish, sleep
 
 R = TypeVar("R")
+H = TypeVar("H")
 
 FIRST_DELAY = 0.005
 LONGEST_DELAY = 0.5
@@ -50,6 +53,7 @@ class Database(Session):
         self._closed = False
         self._replicated = bool(getattr(driver, "replicated", False))
         """Whether lending for reading may give a replica, which lags: only a `Read` may go there."""
+        self._at_hand: Callable[[bool], Connection | None] = getattr(driver, "at_hand", _nothing_at_hand)
         self._gets = self._batching() if batch_gets else None  # async only
 
     @classmethod
@@ -101,9 +105,21 @@ class Database(Session):
         return await self.driver.lend(write)
 
     async def _once(self, call: Call[Any], write: bool) -> Any:
-        connection = await self._lend(write)
+        """Run a statement that is its own transaction: what it gives, read.
+
+        Every typed statement comes through here, so it is written for few calls within calls.
+        """
+        connection = None if self._closed else self._at_hand(write)
+        if connection is None:
+            connection = await self._lend(write)
         try:
-            result = await self._send(connection, call)
+            if call.read is None or call.raw or self.tracer is not None:
+                result = await self._send(connection, call)
+            else:
+                try:
+                    result = await connection.fetch(call.text, call.params)
+                except Exception as error:
+                    self._fail(connection, error, call.text, call.table)
         except BaseException as error:
             # That it may not write is a server's answer; `_fail` has seen to it that it is looked at.
             answered = isinstance(error, ReadOnlyError) or not isinstance(error, OperationalError)
@@ -114,18 +130,20 @@ class Database(Session):
                 raise
             raise told from error.__cause__
         self.driver.take_back(connection)
-        return result
-
-    async def run(self, call: Call[R]) -> R:
-        if self._gets is not None and isinstance(call, Get) and self._gets.gathers(call):  # async only
-            records = await self._gets.answer(call)
-            if records is not None and call.read is not None:
-                return call.read(records)
-        if self._replicated:
-            result = await (self._anywhere(call) if isinstance(call, Read) else self._once(call, True))
-        else:
-            result = await self._once(call, call.writes)
         return result if call.read is None else call.read(result)
+
+    def run(self, call: Call[R]) -> CoroutineType[Any, Any, R]:
+        if self._gets is not None and isinstance(call, Get) and self._gets.gathers(call):  # async only
+            return self._gathered(call, self._gets)
+        if self._replicated:
+            return self._anywhere(call) if isinstance(call, Read) else self._once(call, True)
+        return self._once(call, call.writes)
+
+    async def _gathered(self, call: Get[Any], gets: BatchedGets) -> Any:  # async only
+        records = await gets.answer(call)
+        if records is None or call.read is None:
+            return await self._once(call, False)
+        return call.read(records)
 
     async def _anywhere(self, call: Read[Any]) -> Any:
         try:
@@ -158,6 +176,19 @@ class Database(Session):
             return JoinedBlock(self)
         return Block(self, begin, write=not readonly or self._replicated)
 
+    def standing(self, isolation: str | None = None) -> StandingBlock:
+        """A transaction that is ended by hand and outlives its failed statements.
+
+        Without an isolation level it sees one moment's state, and of two that change the same the
+        first to commit wins.
+        """
+        if self._closed:
+            raise HandleClosed("this database handle is closed")
+        if isolation is None:
+            return StandingBlock(self, self.dialect.snapshot, snapshot=True)
+        begin = (self.dialect.begin(isolation, False), *self.dialect.snapshot[1:])
+        return StandingBlock(self, begin, snapshot=False)
+
     async def pinned(self, plan: Plan[R]) -> R:
         connection = await self._lend(True)
         suspect = True
@@ -182,13 +213,21 @@ class Database(Session):
         Serializable unless told: at the usual default level a read-add-write loses updates without
         an error. The function must be ready to run more than once.
         """
+        level = "serializable" if isolation is None else isolation
+        return await self.retry(lambda: self.block(level, readonly), function, max_retries)
+
+    async def retry(
+        self,
+        block: Callable[[], AbstractAsyncContextManager[H]],
+        function: Callable[[H], Awaitable[R]],
+        max_retries: int,
+    ) -> R:
+        """Run `function` in a block that `block` makes, each time a new one, as `attempt` does."""
         delay = FIRST_DELAY
         for tries_left in range(max_retries, -1, -1):
             started = monotonic()
             try:
-                async with self.block(
-                    "serializable" if isolation is None else isolation, readonly
-                ) as transaction:
+                async with block() as transaction:
                     return await function(transaction)
             except RowsteadError as error:
                 if not error.retryable or not tries_left:
@@ -198,6 +237,10 @@ class Database(Session):
             await sleep(delay * random.uniform(0.5, 1.5))
             delay *= 2
         raise AssertionError("unreachable")
+
+
+def _nothing_at_hand(_write: bool) -> None:
+    """For drivers without a pool of their own."""
 
 
 class PinnedSession(Session):

@@ -8,6 +8,7 @@ Pure functions; knows no database library.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Context, Decimal, Inexact, InvalidOperation
 
 from rowstead.errors import DataError
@@ -21,6 +22,7 @@ MOST_DIGITS = 131_072
 """Before the point, and after it: PostgreSQL's own limit, roughly."""
 
 _EXACT = Context(prec=2 * MOST_DIGITS + 2, traps=[Inexact])
+_AVERAGE = Context(prec=28)
 
 
 def decimal_text(number: Decimal) -> str:
@@ -59,6 +61,17 @@ def decimal_value(stored: int | float | str) -> Decimal:
 def decimal_sum(a: int | float | str, b: int | float | str) -> str:
     """The exact sum of two stored numbers, as canonical text."""
     return decimal_text(_EXACT.add(decimal_value(a), decimal_value(b)))
+
+
+def decimals_together(function: str, stored: Sequence[int | float | str]) -> str:
+    """The exact sum, min or max of some stored numbers, or their avg to 28 digits, as canonical text."""
+    if function in ("min", "max"):
+        pick = min if function == "min" else max
+        return decimal_text(decimal_value(pick(stored, key=decimal_key)))
+    total = Decimal(0)
+    for number in map(decimal_value, stored):
+        total = _EXACT.add(total, number)
+    return decimal_text(total if function == "sum" else _AVERAGE.divide(total, Decimal(len(stored))))
 
 
 def decimal_key(stored: int | float | str) -> str:

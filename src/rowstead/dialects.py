@@ -15,6 +15,18 @@ if TYPE_CHECKING:
 ISOLATION_LEVELS = ("read uncommitted", "read committed", "repeatable read", "serializable")
 
 
+@dataclass(frozen=True, slots=True)
+class Sequences:
+    """SQL for a database's own counters, each with the quoted counter as `$1`."""
+
+    exists: str
+    """One value: whether it is there."""
+    take: str
+    """The next `$2` numbers, one in each record."""
+    pass_by: str
+    """Goes on behind `$2` where it has not come so far."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Dialect:
     """What a database can do and how it spells what SQLAlchemy leaves to us."""
@@ -38,12 +50,18 @@ class Dialect:
     """Our function that gives a decimal's order where the database has no decimals; None: it has."""
     decimal_add: str | None
     """Our function that adds decimals exactly where the database has none."""
+    aggregates: Mapping[tuple[str, str], str]
+    """How an aggregate function over a kind of value is spelled where its plain name would not do."""
     json_list: str | None
     """Our function that turns an element of a JSON list back to bytes where lists travel as JSON."""
     nulls_are_high: bool
     """Whether NULL sorts above every value unless told."""
     key_may_be_null: bool
     """Whether a primary key's columns can hold NULL."""
+    nul_text: str | None
+    """SQL for a text that is one NUL, where texts can hold one (and `length` ends there); None: they cannot."""
+    alters_constraints: bool
+    """Whether constraints can be added to a table afterwards (and a foreign key's table must be there first)."""
     typed_columns: bool
     """Whether the server holds a value to its column's type (SQLite does not)."""
     one_writer: bool
@@ -52,6 +70,8 @@ class Dialect:
     """Whether isolation levels can be chosen; without, every transaction is serializable."""
     transaction_id: str | None
     """SQL for the running transaction's id, NULL when it wrote nothing; None: there is no such thing."""
+    returned_id: str | None
+    """The same as one more column behind RETURNING, so that a write brings it along."""
     transaction_status: str | None
     """SQL that tells, given an id as `$1`, `committed`, `aborted`, `in progress` or `unsure`."""
     update_sees_itself: bool
@@ -61,7 +81,22 @@ class Dialect:
     explain: str
     """What stands before a statement to see its plan."""
     column_types: str | None
-    """SQL for a table's columns, given its quoted name as `$1`: (name, type, category, plain table?)."""
+    """SQL for a table's columns, given its quoted name as `$1`: (name, type, category, plain table?,
+    may this role make temporary tables?)."""
+    stage: tuple[str, str] | None
+    """What makes the temporary table `{name}` of the `{columns}` of a query, and what drops it."""
+    stage_schema: str | None
+    """Where temporary tables are, whatever else is named like them."""
+    snapshot: tuple[str, str]
+    """Statements that begin a transaction, and read, so that from now on it sees this moment's state."""
+    impatience: str | None
+    """Makes the running transaction hardly wait for locks; None where a lock is known to be taken."""
+    failure_is_local: bool
+    """Whether a statement that failed is undone by itself and its transaction goes on."""
+    sequences: Sequences | None
+    """Counters that no transaction holds; None: a counter is a row of a table."""
+    definitions: str
+    """SQL for what the database holds: (table, kind, name, definition), in an order that stays."""
     stateless_words: frozenset[str]
     """First words of statements that cannot change a connection's state; no other can be trusted."""
     utc_now: str
@@ -138,6 +173,15 @@ def _sqlite_text(paramstyle: str) -> DefaultDialect:
     return Text(paramstyle=paramstyle)
 
 
+# With the end of the log, the end of the server's last recovery and its clock: after a crash or a promotion
+# the id of a transaction that was lost is given to another one, whose `committed` would be taken for ours.
+# A recovery that came as far as our first write knows its id, and gives it to no other.
+_TRANSACTION_ID = (
+    "CASE WHEN pg_current_xact_id_if_assigned() IS NOT NULL THEN"
+    " concat_ws(' ', pg_current_xact_id_if_assigned(), pg_current_wal_insert_lsn(),"
+    " coalesce(pg_last_wal_replay_lsn(), '0/0'), extract(epoch FROM clock_timestamp())) END"
+)
+
 POSTGRESQL = Dialect(
     name="postgresql",
     max_params=32_767,
@@ -149,22 +193,22 @@ POSTGRESQL = Dialect(
     ilike=None,
     decimal_key=None,
     decimal_add=None,
+    aggregates={
+        ("avg", "int"): "CAST(avg({}) AS DOUBLE PRECISION)",
+        # There is no order of booleans here that min and max know.
+        ("min", "bool"): "bool_and({})",
+        ("max", "bool"): "bool_or({})",
+    },
     json_list=None,
     nulls_are_high=True,
     key_may_be_null=False,
+    nul_text=None,
+    alters_constraints=True,
     typed_columns=True,
     one_writer=False,
     levels=True,
-    # With the end of the log, the end of the server's last recovery and its clock: after a crash or a
-    # promotion the id of a transaction that was lost is given to another one, whose `committed` would
-    # be taken for ours.
-    transaction_id=(
-        "SELECT CASE WHEN pg_current_xact_id_if_assigned() IS NOT NULL THEN"
-        " concat_ws(' ', pg_current_xact_id_if_assigned(), pg_current_wal_insert_lsn(),"
-        " coalesce(pg_last_wal_replay_lsn(), '0/0'), extract(epoch FROM clock_timestamp())) END"
-    ),
-    # A recovery since then that ended before our COMMIT lost it; one that ended later has replayed what
-    # we wrote, so that the id stayed ours. A clean start forgets where the recovery before it ended.
+    transaction_id=f"SELECT {_TRANSACTION_ID}",
+    returned_id=f", {_TRANSACTION_ID} AS transaction_id",
     transaction_status=(
         "SELECT CASE WHEN pg_is_in_recovery() THEN NULL"
         " WHEN t.recovered NOT IN (t.recovered_then, '0/0') AND t.recovered < t.written THEN 'aborted'"
@@ -179,9 +223,40 @@ POSTGRESQL = Dialect(
     explain="EXPLAIN",
     column_types=(
         "SELECT a.attname::text, format_type(a.atttypid, -1), t.typcategory::text,"
-        " c.relkind IN ('r', 'p') AND NOT c.relrowsecurity"
+        " c.relkind IN ('r', 'p') AND NOT c.relrowsecurity,"
+        " has_database_privilege(current_database(), 'TEMPORARY')"
         " FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_type t ON t.oid = a.atttypid"
         " WHERE c.oid = to_regclass($1::text) AND a.attnum > 0 AND NOT a.attisdropped"
+    ),
+    stage=(
+        "CREATE TEMPORARY TABLE {name} ON COMMIT DROP AS {columns} WITH NO DATA",
+        "DROP TABLE pg_temp.{name}",
+    ),
+    stage_schema="pg_temp",
+    # REPEATABLE READ sees what was there when its first statement came, not when it began. No row is
+    # waited for longer than the file would be elsewhere.
+    snapshot=("BEGIN ISOLATION LEVEL REPEATABLE READ", "SELECT set_config('lock_timeout', '30s', true)"),
+    impatience="SELECT set_config('lock_timeout', '250ms', true)",
+    failure_is_local=False,
+    sequences=Sequences(
+        exists="SELECT to_regclass($1::text) IS NOT NULL",
+        take="SELECT nextval($1::text::regclass) FROM generate_series(1, $2::bigint)",
+        pass_by=(
+            "SELECT setval(s.counter, $2::bigint) FROM (SELECT $1::text::regclass AS counter) s"
+            " WHERE coalesce(pg_sequence_last_value(s.counter), 0) < $2::bigint"
+        ),
+    ),
+    definitions=(
+        "SELECT c.relname::text, 'column', a.attname::text,"
+        " format_type(a.atttypid, a.atttypmod) || CASE WHEN a.attnotnull THEN ' NOT NULL' ELSE '' END"
+        " FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid"
+        " WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p')"
+        " AND a.attnum > 0 AND NOT a.attisdropped"
+        " UNION ALL SELECT c.relname::text, 'constraint', n.conname::text, pg_get_constraintdef(n.oid)"
+        " FROM pg_constraint n JOIN pg_class c ON c.oid = n.conrelid"
+        " WHERE c.relnamespace = current_schema()::regnamespace AND n.contype IN ('p', 'u', 'f', 'c')"
+        " UNION ALL SELECT tablename::text, 'index', indexname::text, indexdef FROM pg_indexes"
+        " WHERE schemaname = current_schema() ORDER BY 1, 2, 3"
     ),
     stateless_words=frozenset(),
     utc_now="CURRENT_TIMESTAMP",
@@ -198,19 +273,36 @@ SQLITE = Dialect(
     ilike="rowstead_ilike",
     decimal_key="rowstead_decimal",
     decimal_add="rowstead_decimal_add",
+    aggregates={
+        (function, "decimal"): f"rowstead_decimals('{function}', json_group_array({{}}))"
+        for function in ("sum", "min", "max", "avg")
+    },
     json_list="rowstead_bytes",
     nulls_are_high=False,
     key_may_be_null=True,
+    nul_text="char(0)",
+    alters_constraints=False,
     typed_columns=False,
     one_writer=True,
     levels=False,
     transaction_id=None,
+    returned_id=None,
     transaction_status=None,
     # Seen in 3.40: it changes rows while it still looks for others.
     update_sees_itself=True,
     row_number="rowid",
     explain="EXPLAIN QUERY PLAN",
     column_types=None,
+    stage=None,
+    stage_schema=None,
+    snapshot=("BEGIN", "SELECT 1 FROM sqlite_master LIMIT 1"),
+    impatience=None,
+    failure_is_local=True,
+    sequences=None,
+    definitions=(
+        "SELECT tbl_name, type, name, sql FROM sqlite_master"
+        " WHERE sql IS NOT NULL AND type IN ('table', 'index') ORDER BY 1, 2, 3"
+    ),
     stateless_words=frozenset(
         {"select", "with", "values", "explain", "insert", "update", "delete", "replace"}
     ),

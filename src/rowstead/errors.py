@@ -14,10 +14,11 @@
     │   ├── DuplicateError               unique or primary key
     │   ├── ForeignKeyError              the row referred to is not there
     │   ├── RestrictError                other rows still refer to this one
-    │   ├── NotNullError
-    │   └── CheckError                   check or exclusion constraint
+    │   ├── NotNullError                 (also a ValidationError)
+    │   └── CheckError                   check or exclusion constraint  (also a ValidationError)
     ├── ConflictError                    another transaction was first; try again (retryable)
     ├── NotFound (LookupError)
+    │   └── RowNotFound                  the row to change is not there  (also an IntegrityError)
     ├── MigrationError (RuntimeError)    the migrations on disk and in the database disagree
     └── OperationalError                 the connection, the server or the machine
         ├── UnreachableError             no connection could be made
@@ -32,7 +33,7 @@
             └── StatementTimeout         the statement ran too long, or waited too long for a lock
 
 Every class has a stable `code`. `table`, `column` and `constraint` are filled where the database
-told us, `retryable` says whether running the same transaction again can succeed, and the driver's
+told us, `pk` where one row's key is known, `retryable` says whether running the same transaction again can succeed, and the driver's
 own exception is `__cause__`. No message ever holds a password.
 """
 
@@ -40,7 +41,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class RowsteadError(Exception):
@@ -56,11 +57,13 @@ class RowsteadError(Exception):
         table: str | None = None,
         column: str | None = None,
         constraint: str | None = None,
+        pk: Any = None,
     ) -> None:
         super().__init__(message)
         self.table = table
         self.column = column
         self.constraint = constraint
+        self.pk = pk
 
 
 class ValidationError(RowsteadError, ValueError):
@@ -121,6 +124,8 @@ class IntegrityError(RowsteadError):
     """A constraint refused the write."""
 
     code = "INTEGRITY"
+    columns: tuple[str, ...] = ()
+    """The columns that the constraint is on, where the database told them instead of its name."""
 
 
 Conflict = IntegrityError
@@ -144,13 +149,13 @@ class RestrictError(IntegrityError):
     code = "RESTRICT"
 
 
-class NotNullError(IntegrityError):
+class NotNullError(IntegrityError, ValidationError):
     """A column that must have a value got none."""
 
     code = "NOT_NULL"
 
 
-class CheckError(IntegrityError):
+class CheckError(IntegrityError, ValidationError):
     """A check or exclusion constraint is false for this row."""
 
     code = "CHECK"
@@ -167,6 +172,12 @@ class NotFound(RowsteadError, LookupError):
     """No row has this key."""
 
     code = "NOT_FOUND"
+
+
+class RowNotFound(NotFound, IntegrityError):
+    """The row that a write names by its key is not there; nothing was written."""
+
+    code = "ROW_NOT_FOUND"
 
 
 class MigrationError(RowsteadError, RuntimeError):

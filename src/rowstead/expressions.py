@@ -6,15 +6,18 @@ statement is text plus one encoder per parameter.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
 from sqlalchemy.sql.elements import BindParameter, ColumnClause, ColumnElement
 from sqlalchemy.sql.functions import Function
-from sqlalchemy.sql.selectable import TableClause
+from sqlalchemy.sql.selectable import FromClause, TableClause
 
+from rowstead.column_values import EncodeColumn, column_values, one_by_one
 from rowstead.dialects import Dialect
 from rowstead.errors import DataError
 from rowstead.plan import ServerTyped
@@ -116,17 +119,64 @@ def column_encoder(column: Column, codec: str) -> Callable[[Sequence[Any]], list
     return encode_column
 
 
+CLAUSE = "clause"
+"""Names the fact that is the table's SQLAlchemy form."""
+
+
 def table_clause(table: Table) -> TableClause:
     """The table as SQLAlchemy knows it; one object per table, so that subqueries correlate."""
-    clause = table.facts.get("clause")
+    clause = table.facts.get(CLAUSE)
     if clause is None:
-        clause = table.facts["clause"] = sa.table(table.name, *map(plain, table.columns), schema=table.schema)
+        clause = table.facts[CLAUSE] = sa.table(table.name, *map(plain, table.columns), schema=table.schema)
     return clause
 
 
 def plain(name: str) -> ColumnClause[Any]:
     """A column without its table, as a person writes it in a statement on one table."""
     return sa.column(name)
+
+
+def detached(table: Table, name: str, called: str | None = None, may_miss: bool = False) -> Column:
+    """A table's column as a virtual table has it, under that name or another.
+
+    `may_miss` says that a row without it may come (of an outer join).
+    """
+    column = table.columns[name]
+    # An integer key left unset is how a row asks for the next one; the stored key is never NULL.
+    stored_null = column.nullable and not (name in table.key and column.kind is Kind.INT)
+    return replace(column, name=called or name, nullable=may_miss or stored_null)
+
+
+class Source(NamedTuple):
+    """What stands in FROM for a table, and how its columns are spelled beside it."""
+
+    clause: FromClause
+    columns: Mapping[str, Expression] | ReadOnlyColumnCollection[str, Any] | None = None
+    """None: they stand alone."""
+    parts: tuple[FromClause, ...] = ()
+    """Where `clause` is put together of several: what of it a subquery can refer to."""
+
+    def column(self, name: str) -> Expression:
+        """The column's SQL."""
+        return plain(name) if self.columns is None else self.columns[name]
+
+    def qualified(self) -> Source:
+        """The same with columns that say where they come from."""
+        return self if self.columns is not None else self._replace(columns=self.clause.c)
+
+
+SOURCE = "source"
+"""Names the fact that makes a table virtual: a function of Slots that spells its Source."""
+CTE = "cte"
+"""Names the fact of a common table expression: a function of Slots that spells its definition."""
+
+
+def source_of(slots: Slots, table: Table) -> Source:
+    """The table's source in this statement; that of a virtual table (a join, a CTE) makes its slots now."""
+    spell = table.facts.get(SOURCE)
+    if spell is None:
+        return Source(table_clause(table))
+    return spell(slots)
 
 
 def _whole(values: list[Any]) -> list[Any]:
@@ -145,17 +195,26 @@ class Slots:
         self.encoders: list[Encode | None] = []
         self.unchanged: list[frozenset[type]] = []
         """For each parameter, the types whose values its encoder gives back as they are."""
+        self.columns: list[EncodeColumn] = []
+        """For each parameter, what encodes its values of many executions."""
 
-    def _next(self, encode: Encode | None, unchanged: frozenset[type] = frozenset()) -> BindParameter[Any]:
+    def _next(
+        self,
+        encode: Encode | None,
+        unchanged: frozenset[type] = frozenset(),
+        encode_column: EncodeColumn | None = None,
+    ) -> BindParameter[Any]:
         self.encoders.append(encode)
         self.unchanged.append(unchanged)
+        self.columns.append(encode_column or one_by_one(encode))
         return sa.bindparam(f"v{len(self.encoders) - 1}")
 
     def value(self, column: Column, then: Callable[[Any], Any] | None = None) -> BindParameter[Any]:
         """The next parameter: a value of this column, perhaps turned further (`then`)."""
         encode = encoder(column, self.codec)
         if then is None:
-            return self._next(encode, unchanged(column, self.codec))
+            many = column_values(encode, column, self.codec)
+            return self._next(encode, unchanged(column, self.codec), many)
         return self._next(lambda value: then(encode(value)))
 
     def count(self) -> BindParameter[Any]:
@@ -194,6 +253,12 @@ class Slots:
     def given(self, column: Column, value: Any) -> Expression:
         """A parameter, or the current time where the shape says `Now`."""
         return self.now(column) if value is Now else self.value(column)
+
+    def aggregated(self, function: str, column: Column, operand: Expression, distinct: bool) -> Expression:
+        """An aggregate function of a column's (distinct) values, as this database spells it."""
+        spelling = self.dialect.aggregates.get((function, column.kind.value), f"{function}({{}})")
+        before, _, after = spelling.partition("{}")
+        return Around(before + "DISTINCT " * distinct, operand, after)
 
     def ordered(self, column: Column, expression: Expression) -> Expression:
         """What of `expression` carries the order of this column's values."""

@@ -197,6 +197,26 @@ def check_kind(operator: Operator, column: Column) -> None:
         )
 
 
+_ALIKE = (frozenset({Kind.INT, Kind.FLOAT}), frozenset({Kind.STR, Kind.ENUM}))
+_UNDECIDED = frozenset({Kind.ANY, Kind.OTHER})
+"""Kinds that only the database can judge."""
+
+
+def check_alike(operator: Operator, column: Column, other: Column) -> None:
+    """Raise a ValidationError when the operator cannot compare a column with this other one."""
+    if operator.pattern is not None:
+        raise ValidationError(
+            f"{operator.name!r} on column {column.name!r} takes a text, not a column", column=column.name
+        )
+    kinds = {column.kind, other.kind}
+    if len(kinds) > 1 and not kinds & _UNDECIDED and not any(map(kinds.issubset, _ALIKE)):
+        raise ValidationError(
+            f"column {column.name!r} holds {column.kind.value} and {other.name!r} holds {other.kind.value}: "
+            "they cannot be compared",
+            column=column.name,
+        )
+
+
 def pattern_kind(column: Column) -> Column:
     """The column a pattern is encoded for: text, whatever the column's own values are."""
     return column if column.kind is Kind.STR else Column(column.name, Kind.STR, str)

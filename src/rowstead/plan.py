@@ -44,6 +44,9 @@ class Call(Generic[R]):
 
     __slots__ = ("params", "raw", "read", "table", "text", "writes")
 
+    brings_id = False
+    """Whether in a transaction its answer can bring the transaction's id along, behind a row's columns."""
+
     def __init__(
         self,
         text: str,
@@ -69,6 +72,14 @@ class Read(Call[R]):
     """
 
     __slots__ = ()
+
+
+class Stored(Call[R]):
+    """A statement of ours that writes one row and ends by returning it."""
+
+    __slots__ = ()
+
+    brings_id = True
 
 
 @dataclass(frozen=True, slots=True)

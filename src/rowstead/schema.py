@@ -62,6 +62,80 @@ class Column:
     nullable: bool = False
     element: Column | None = None
     """For a list: what it holds."""
+    size: int | None = None
+    """The bits of a number that is held to a width."""
+    storage: str | None = None
+    """The name of its type in a schema written as data, see `storage.STORAGE`."""
+    rules: Rules | None = None
+    default: Default | None = None
+    generated: bool = False
+    """Whether its default is computed anew by each update that does not name it."""
+    number: int | None = None
+    """What it is known by when its name changes; unique in the table."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a column's values must fulfil beside their type. NULL fulfils every rule."""
+
+    min: float | None = None
+    max: float | None = None
+    min_length: int | None = None
+    max_length: int | None = None
+    pattern: str | None = None
+    """A regular expression that is found somewhere in the text, see `patterns`."""
+    choices: tuple[Any, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Default:
+    """What a missing value becomes. `kind`: static, now, uuid, sequence or custom (`value` is its name)."""
+
+    kind: str
+    value: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unique:
+    """No two rows have the same values in these columns; a NULL among them exempts a row."""
+
+    name: str
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """An index; `unique` makes it a unique constraint too."""
+
+    name: str
+    columns: tuple[str, ...]
+    unique: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignKey:
+    """These columns hold a row of `table`, by its columns `references`, or a NULL.
+
+    `on_delete` and `on_update` are restrict, cascade or set_null.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    table: str
+    references: tuple[str, ...]
+    on_delete: str = "restrict"
+    on_update: str = "restrict"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A condition that no row makes false; `column` where it was declared on one."""
+
+    name: str
+    expression: str
+    tree: tuple[Any, ...]
+    """What `checks.parse` made of the expression."""
+    column: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,6 +149,12 @@ class Table:
     schema: str | None = None
     facts: dict[str, Any] = field(default_factory=dict[str, Any], repr=False)
     """What was found out about the table at run time, one entry per finder (its SQLAlchemy form, …)."""
+    uniques: tuple[Unique, ...] = ()
+    indexes: tuple[Index, ...] = ()
+    foreign_keys: tuple[ForeignKey, ...] = ()
+    checks: tuple[Check, ...] = ()
+    number: int | None = None
+    """What it is known by when its name changes."""
     all: tuple[str, ...] = field(init=False)
     """The names of the columns, in order."""
 
@@ -96,6 +176,16 @@ class Table:
         if not result or len(set(result)) != len(result):
             raise ValidationError(f"{what} wants different column names, got {list(result)}", table=self.name)
         return result
+
+    @property
+    def key_name(self) -> str:
+        """The name of the primary key's constraint."""
+        return f"{self.name}_pkey"
+
+    def unique_keys(self) -> tuple[Unique, ...]:
+        """All that is unique: the primary key, the constraints, the unique indexes."""
+        key = (Unique(self.key_name, self.key),) if self.key else ()
+        return (*key, *self.uniques, *(Unique(i.name, i.columns) for i in self.indexes if i.unique))
 
 
 _PART = re.compile(r'\s*(?:"((?:[^"]|"")+)"|([^".\s][^".]*?))\s*(\.|$)')

@@ -19,6 +19,7 @@ from rowstead.drivers.base import Connection, Driver, RawResult
 from rowstead.errors import (
     DisconnectedError,
     ForeignKeyError,
+    NotNullError,
     OutcomeUnknown,
     ReadOnlyError,
     RestrictError,
@@ -243,8 +244,9 @@ class Session:
     def _translated(self, error: Exception, text: str, table: str | None) -> RowsteadError | None:
         """What a driver raised, as ours; None where it is none of the driver's errors."""
         translated = error if isinstance(error, RowsteadError) else self.driver.translate(error)
-        if type(translated) is ForeignKeyError and raw.first_word(text) == "delete":
+        if type(translated) in (ForeignKeyError, NotNullError) and raw.first_word(text) == "delete":
             # SQLite does not say which side of the key refused; of a DELETE it can only be the other rows.
+            # So it is where they should refer to nothing from now on and may not.
             translated = RestrictError(f"other rows still refer to this one ({error})")
         if translated is not None and translated.table is None:
             translated.table = table

@@ -11,35 +11,28 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy.sql.elements import ColumnElement
 
+from rowstead.aggregates import COUNT_ALL, GROUPS, Groups
 from rowstead.conditions import VALUE, Shape
 from rowstead.criteria import Criteria
 from rowstead.errors import ValidationError
-from rowstead.expressions import Expression, Slots, plain, table_clause
-from rowstead.ordering import Order, OrderTerm
+from rowstead.expressions import CTE, Slots, plain, source_of, table_clause
+from rowstead.keysets import Keyset, keyset_conditions
+from rowstead.ordering import Order
 from rowstead.schema import Table
 from rowstead.sentinels import Inc
 
-_COUNT: ColumnElement[int] = sa.literal_column("count(*)", sa.Integer())
-
-
-class Keyset(NamedTuple):
-    """Where a page begins: behind the row with these order values.
-
-    `nulls` tells which of them are NULL. `part` is "some" or "none" while the first column of the
-    order, which can be NULL, is walked in two parts, so that each part can use the index.
-    """
-
-    nulls: tuple[bool, ...] | None
-    part: str | None = None
-
 
 class Target(NamedTuple):
-    """What an insert does about rows that are there: nothing, or update them, by this unique key."""
+    """What an insert does about rows that are there, found by this unique key.
+
+    `action`: "ignore" leaves them, "upsert" sets what the new row has, "patch" sets `patch`, which is
+    (column, VALUE | Now) and whose values stand behind the row's.
+    """
 
     action: str
     key: tuple[str, ...] | None
+    patch: tuple[tuple[str, Any], ...] = ()
 
 
 def select(
@@ -52,15 +45,22 @@ def select(
     offset: bool = False,
     keyset: Keyset | None = None,
     counted: bool = False,
+    distinct: bool = False,
+    ctes: tuple[Table, ...] = (),
 ) -> Any:
-    """Rows; `counted` adds the count of all. Values: the filter's, the keyset's, limit, offset."""
-    criteria = Criteria(slots, table)
-    clause = table_clause(table)
+    """Rows; `counted` adds the count of all.
+
+    Values: those of the common table expressions and the join, the filter's, the keyset's, limit, offset.
+    """
+    defined = _definitions(slots, ctes)
+    source = source_of(slots, table)
+    criteria = Criteria(slots, table, source)
+    clause = source.clause
     conditions = [c for c in [criteria.where(where)] if c is not None]
-    wanted: list[Any] = [plain(name) for name in columns]
+    wanted: list[Any] = [source.column(name) for name in columns]
     if counted:
         # The table again, under its own name: what a subquery calls `$outer` is then the innermost one.
-        total = sa.select(_COUNT).select_from(clause).correlate(None)
+        total = sa.select(COUNT_ALL).select_from(clause).correlate(None)
         wanted.append(total.where(*conditions).scalar_subquery())
     if keyset is not None:
         conditions.extend(keyset_conditions(criteria, order, keyset))
@@ -69,79 +69,35 @@ def select(
     in_parts = order[0].column if keyset is not None and keyset.part is not None else None
     terms = criteria.order(order, never_null=in_parts)
     statement = sa.select(*wanted).select_from(clause).where(*conditions).order_by(*terms)
+    if distinct:
+        _check_distinct(table, columns, order)
+        statement = statement.distinct()
+    if source.columns is not None:
+        # What is read goes by place: o.id and c.id need no other names.
+        statement = statement.set_label_style(sa.LABEL_STYLE_NONE)
+    return _window(slots, statement, limited, offset).add_cte(*defined)
+
+
+def _definitions(slots: Slots, ctes: Sequence[Table]) -> list[Any]:
+    """What stands in WITH. Its values come before all others, in order."""
+    return [cte.facts[CTE](slots) for cte in ctes]
+
+
+def _check_distinct(table: Table, columns: Sequence[str], order: Order) -> None:
+    names = {table.columns[name].name for name in columns}
+    for term in order:
+        if table.columns[term.column].name not in names:
+            raise ValidationError(
+                f"distinct rows can only be ordered by columns that they have, not by {term.column!r}",
+                table=table.name,
+                column=term.column,
+            )
+
+
+def _window(slots: Slots, statement: Any, limited: bool, offset: bool) -> Any:
     if limited:
         statement = statement.limit(slots.count())
-    if offset:
-        statement = statement.offset(slots.count())
-    return statement
-
-
-def keyset_conditions(criteria: Criteria, order: Order, keyset: Keyset) -> list[Expression]:
-    """What the rows behind the keyset's row fulfil; its values are the order's that are not NULL."""
-    first = criteria.column(order[0].column)
-    conditions: list[Expression] = []
-    if keyset.part == "some":
-        conditions.append(first.is_not(None))
-    if keyset.part == "none":
-        conditions.append(first.is_(None))
-    if keyset.nulls is None:
-        return conditions
-    terms = list(zip(order, keyset.nulls, strict=True))
-    if keyset.part == "none":
-        terms = terms[1:]
-    if not any(null for _, null in terms) and _all_alike(criteria, [t for t, _ in terms], keyset):
-        return [*conditions, _row_value(criteria, [t for t, _ in terms])]
-    return [*conditions, _behind(criteria, terms, keyset)]
-
-
-def _all_alike(criteria: Criteria, order: Sequence[OrderTerm], keyset: Keyset) -> bool:
-    """Whether a row value comparison says it: one direction, and no column that can be NULL."""
-    columns = [criteria.table.columns[t.column] for t in order]
-    first_is_set = 1 if keyset.part == "some" else 0
-    return len({t.descending for t in order}) == 1 and not any(
-        criteria.nullable(c) for c in columns[first_is_set:]
-    )
-
-
-def _row_value(criteria: Criteria, order: Sequence[OrderTerm]) -> Expression:
-    columns = [criteria.table.columns[t.column] for t in order]
-    left = [criteria.slots.ordered(c, criteria.column(c.name)) for c in columns]
-    right = [criteria.slots.ordered(c, criteria.slots.value(c)) for c in columns]
-    if len(columns) == 1:
-        return left[0] < right[0] if order[0].descending else left[0] > right[0]
-    pair = sa.tuple_(*left), sa.tuple_(*right)
-    return pair[0] < pair[1] if order[0].descending else pair[0] > pair[1]
-
-
-def _behind(criteria: Criteria, terms: Sequence[tuple[OrderTerm, bool]], keyset: Keyset) -> Expression:
-    """`a >= x AND (a > x OR b …)`: the outer comparison lets the database use an index on `a`."""
-    if not terms:
-        # Rows that nothing tells apart came with this page, all of them.
-        return sa.false()
-    (term, null), *rest = terms
-    column = criteria.table.columns[term.column]
-    sql = criteria.slots.ordered(column, criteria.column(term.column))
-    bare = criteria.column(term.column)
-    can_be_null = criteria.nullable(column) and not (keyset.part == "some" and len(terms) == _width(keyset))
-    if null:
-        after = bare.is_not(None) if term.nulls_first else sa.false()
-        if not rest:
-            return after
-        return sa.or_(after, sa.and_(bare.is_(None), _behind(criteria, rest, keyset)))
-    value = criteria.slots.ordered(column, criteria.slots.value(column))
-    beyond: Expression = sql < value if term.descending else sql > value
-    if can_be_null and not term.nulls_first:
-        beyond = sa.or_(beyond, bare.is_(None))
-    if not rest:
-        return beyond
-    at_or_beyond: Expression = sql <= value if term.descending else sql >= value
-    if can_be_null and not term.nulls_first:
-        at_or_beyond = sa.or_(at_or_beyond, bare.is_(None))
-    return sa.and_(at_or_beyond, sa.or_(beyond, _behind(criteria, rest, keyset)))
-
-
-def _width(keyset: Keyset) -> int:
-    return len(keyset.nulls or ())
+    return statement.offset(slots.count()) if offset else statement
 
 
 def get(slots: Slots, table: Table, columns: tuple[str, ...], where: Shape) -> Any:
@@ -170,10 +126,42 @@ def get_many(
     return sa.select(*map(plain, columns), keys.c[place]).select_from(rows)
 
 
-def count(slots: Slots, table: Table, where: Shape) -> Any:
-    """How many rows."""
-    statement = sa.select(_COUNT).select_from(table_clause(table))
-    return Criteria(slots, table).filtered(statement, where)
+def count(slots: Slots, table: Table, where: Shape, ctes: tuple[Table, ...] = ()) -> Any:
+    """How many rows. Values: as `select`."""
+    defined = _definitions(slots, ctes)
+    source = source_of(slots, table)
+    statement = sa.select(COUNT_ALL).select_from(source.clause)
+    return Criteria(slots, table, source).filtered(statement, where).add_cte(*defined)
+
+
+def aggregate(
+    slots: Slots,
+    table: Table,
+    where: Shape,
+    having: Shape,
+    order: Order = (),
+    limited: bool = False,
+    offset: bool = False,
+    ctes: tuple[Table, ...] = (),
+) -> Any:
+    """Groups of rows; `table` is what `aggregates.aggregated` describes, `where` is about what it groups.
+
+    Values: as `select`'s up to the filter's, then those of `having`, limit, offset.
+    """
+    groups: Groups = table.facts[GROUPS]
+    defined = _definitions(slots, ctes)
+    source = source_of(slots, groups.table)
+    grouped = groups.source(slots, source)
+    criteria = Criteria(slots, table, grouped)
+    statement = sa.select(*(groups.wanted(grouped) or [COUNT_ALL])).select_from(source.clause)
+    statement = statement.set_label_style(sa.LABEL_STYLE_NONE)
+    statement = Criteria(slots, groups.table, source).filtered(statement, where)
+    statement = statement.group_by(*map(source.column, groups.by))
+    condition = criteria.where(having)
+    if condition is not None:
+        statement = statement.having(condition)
+    statement = statement.order_by(*criteria.order(order))
+    return _window(slots, statement, limited, offset).add_cte(*defined)
 
 
 def exists(slots: Slots, table: Table, where: Shape) -> Any:
@@ -219,6 +207,9 @@ def _on_conflict(
     clause = table_clause(table)
     key = target.key or table.key
     updates: dict[str, Any] = {}
+    if target.action == "patch":
+        updates = {name: slots.given(table.columns[name], form) for name, form in target.patch}
+        return statement.on_conflict_do_update(index_elements=key, set_=updates)
     for name, form in given:
         if name in key or name in table.key:
             continue
@@ -256,6 +247,22 @@ def insert_from_arrays(
     )
     statement = _on_conflict(statement, slots, table, given, target)
     return statement.returning(*map(plain, returning)) if returning else statement
+
+
+STAGE = "rowstead_given"
+"""The temporary table by which many rows are inserted."""
+
+
+def insert_staged(
+    slots: Slots, table: Table, given: tuple[tuple[str, Any], ...], target: Target | None
+) -> Any:
+    """The rows of the temporary table. No values."""
+    names = [name for name, _ in given]
+    source = sa.table(STAGE, *map(plain, names), schema=slots.dialect.stage_schema)
+    statement = slots.dialect.insert(table_clause(table)).from_select(
+        names, sa.select(*map(plain, names)).select_from(source), include_defaults=False
+    )
+    return _on_conflict(statement, slots, table, given, target)
 
 
 def _named_type(name: str) -> Any:
@@ -309,6 +316,19 @@ def require_key(table: Table) -> tuple[str, ...]:
 
 BUILDERS: Mapping[str, Callable[..., Any]] = {
     f.__name__: f
-    for f in (select, get, get_many, count, exists, insert, insert_from_arrays, update, delete, delete_keys)
+    for f in (
+        select,
+        get,
+        get_many,
+        count,
+        aggregate,
+        exists,
+        insert,
+        insert_from_arrays,
+        insert_staged,
+        update,
+        delete,
+        delete_keys,
+    )
 }
-WRITES = frozenset({"insert", "insert_from_arrays", "update", "delete", "delete_keys"})
+WRITES = frozenset({"insert", "insert_from_arrays", "insert_staged", "update", "delete", "delete_keys"})

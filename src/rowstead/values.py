@@ -1,4 +1,4 @@
-"""How each kind of value travels to a driver and back: one table, Python kind x codec.
+"""How each kind of value travels to a driver: one table, Python kind x codec (and back: `decoders`).
 
 An encoder is given a value that a caller wrote and returns what the driver takes. It also holds the
 value to its column: what is not of the column's type is read as Pydantic's lax mode would ("7" for
@@ -39,7 +39,8 @@ from pydantic_core import PydanticSerializationError, to_jsonable_python
 from rowstead.decimals import decimal_text, decimal_value
 from rowstead.errors import ValidationError
 from rowstead.plan import ServerTyped
-from rowstead.schema import Column, Decode, Kind, is_zoned
+from rowstead.schema import Column, Kind
+from rowstead.widths import narrowed, other_form
 
 Encode: TypeAlias = Callable[[Any], Any]
 
@@ -179,19 +180,11 @@ def any_for_sqlite(value: Any) -> Any:
 def _any_stored(value: Any) -> Any:
     """The stored form in a column of no one type: JSON is told from other text by its first character."""
     stored = any_for_sqlite(value)
-    return json_text(stored) if isinstance(value, str) and stored[:1] in _JSON_BEGINS else stored
+    return json_text(stored) if isinstance(value, str) and stored[:1] in JSON_BEGINS else stored
 
 
-def _any_read(value: Any) -> Any:
-    if type(value) is not str or value[:1] not in _JSON_BEGINS:
-        return value
-    try:
-        return json.loads(value)
-    except ValueError:
-        return value
-
-
-_JSON_BEGINS = ("{", "[", '"')
+JSON_BEGINS = ("{", "[", '"')
+"""How the text begins that a column of no one type holds as JSON."""
 
 _SQLITE: Mapping[Kind, Encode] = {
     # A datetime is a date: the order of the entries matters to `any_for_sqlite`.
@@ -248,6 +241,21 @@ def _enum_encoder(column: Column, then: Encode) -> Encode:
     return encode
 
 
+def _then(first: Encode | None, second: Encode | None) -> Encode | None:
+    if first is None or second is None:
+        return first or second
+    return lambda value: second(first(value))
+
+
+def _of_other_form(column: Column, encode: Encode) -> Encode:
+    """The encoder of a column that takes a second type too."""
+    other = other_form(column)
+    if other is None:
+        return encode
+    type_, convert = other
+    return lambda value: encode(convert(value) if isinstance(value, type_) else value)
+
+
 def _server_typed(value: Any) -> Any:
     return None if value is None else ServerTyped(_plain(value))
 
@@ -261,9 +269,10 @@ def encoder(column: Column, codec: str) -> Encode:
     kind = column.kind
     sqlite = codec == SQLITE_CODEC
     if kind in _TYPES:
+        stored = _SQLITE.get(kind) if sqlite else None
         if codec == PSYCOPG_CODEC and kind is Kind.DATETIME:
-            return _held(column, _TYPES[kind], ServerTyped)
-        return _held(column, _TYPES[kind], _SQLITE.get(kind) if sqlite else None)
+            stored = ServerTyped
+        return _of_other_form(column, _held(column, _TYPES[kind], _then(narrowed(column), stored)))
     if kind is Kind.ENUM:
         return _enum_encoder(column, any_for_sqlite if sqlite else _same)
     if kind is Kind.LIST:
@@ -283,7 +292,9 @@ def unchanged(column: Column, codec: str) -> frozenset[type]:
     """The types whose values the column's encoder gives back as they are; may be empty."""
     kind = column.kind
     converted = kind in _SQLITE if codec == SQLITE_CODEC else codec == PSYCOPG_CODEC and kind is Kind.DATETIME
-    return frozenset() if converted or kind not in _TYPES else frozenset({_TYPES[kind], type(None)})
+    if converted or kind not in _TYPES or narrowed(column) is not None:
+        return frozenset()
+    return frozenset({_TYPES[kind], type(None)})
 
 
 def _for_server(value: Any) -> Any:
@@ -311,82 +322,3 @@ def raw_encoder(codec: str) -> Encode | None:
 SQLITE_CODEC = "sqlite"
 PSYCOPG_CODEC = "psycopg"
 ASYNCPG_CODEC = "asyncpg"
-
-
-def _from_text(parse: Callable[[str], Any]) -> Callable[[Any], Any]:
-    def decode(value: Any) -> Any:
-        return parse(value) if type(value) is str else value
-
-    return decode
-
-
-def _zoned_datetime(text: str) -> datetime.datetime:
-    value = datetime.datetime.fromisoformat(text)
-    # CURRENT_TIMESTAMP on SQLite is UTC and does not say so.
-    return value.replace(tzinfo=_UTC) if value.tzinfo is None else value
-
-
-def _timedelta(value: Any) -> Any:
-    if type(value) is str and value.removeprefix("-").isdecimal():
-        value = int(value)  # A TEXT column made text of the number.
-    return datetime.timedelta(microseconds=value) if type(value) is int else value
-
-
-def _bool(value: Any) -> Any:
-    return value == 1 if value in (0, 1) and type(value) is int else value
-
-
-_json_read = _from_text(json.loads)
-_DECODE_SQLITE: Mapping[Kind, Decode] = {
-    Kind.BOOL: _bool,
-    Kind.DECIMAL: lambda value: None if value is None else decimal_value(value),
-    Kind.UUID: _from_text(uuid.UUID),
-    Kind.DATE: _from_text(datetime.date.fromisoformat),
-    Kind.TIME: _from_text(datetime.time.fromisoformat),
-    Kind.DATETIME: _from_text(datetime.datetime.fromisoformat),
-    Kind.TIMEDELTA: _timedelta,
-    Kind.JSON: _json_read,
-    Kind.LIST: _json_read,
-    Kind.ANY: _any_read,
-}
-
-
-def decoder(column: Column, codec: str) -> Decode:
-    """What turns the driver's value into the column's Python value; None where nothing needs to."""
-    if codec == SQLITE_CODEC:
-        if column.kind is Kind.DATETIME and is_zoned(column.type):
-            return _from_text(_zoned_datetime)
-        if column.kind is Kind.ENUM and column.type is not None:
-            return _enum_decoder(column.type)
-        if column.element is not None and column.element.kind is Kind.BYTES:
-            return _bytes_list
-        return _DECODE_SQLITE.get(column.kind)
-    if codec == ASYNCPG_CODEC and column.kind is Kind.UUID:
-        return _standard_uuid
-    if codec == ASYNCPG_CODEC and column.element is not None and column.element.kind is Kind.UUID:
-        return _standard_uuids
-    # A pool that a user brought may have no JSON codec; a dict or a list never travels as text else.
-    return _json_read if column.kind in (Kind.JSON, Kind.LIST) else None
-
-
-def _bytes_list(value: Any) -> Any:
-    return (
-        value
-        if type(value) is not str
-        else [None if v is None else bytes.fromhex(v) for v in json.loads(value)]
-    )
-
-
-def _standard_uuid(value: Any) -> Any:
-    """asyncpg gives a UUID class of its own."""
-    return uuid.UUID(int=value.int) if isinstance(value, uuid.UUID) else value
-
-
-def _standard_uuids(value: Any) -> Any:
-    return list(map(_standard_uuid, value)) if isinstance(value, list) else _json_read(value)  # pyright: ignore[reportUnknownArgumentType]
-
-
-def _enum_decoder(type_: type[enum.Enum]) -> Decode:
-    """SQLite gives an Enum's stored form; members whose values are stored in another form are listed."""
-    members = {any_for_sqlite(m): m for m in type_}
-    return lambda value: members.get(value, value)

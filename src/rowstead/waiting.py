@@ -65,13 +65,14 @@ class Waiter(Generic[T]):
         """The value, or TimeoutError after `timeout` seconds."""
         if timeout is None:
             return await self._future
-        timer = self._loop.call_later(timeout, self._expire)
+        timer = self._loop.call_later(timeout, self.expire)
         try:
             return await self._future
         finally:
             timer.cancel()
 
-    def _expire(self) -> None:
+    def expire(self) -> None:
+        """End the wait with TimeoutError."""
         if not self._future.done():
             self._future.set_exception(TimeoutError())
 
@@ -89,9 +90,15 @@ class Lock:
     def locked(self) -> bool:
         return self._held
 
+    def take(self) -> bool:
+        """Take it if it is free; False: `acquire` has to wait."""
+        if self._held:
+            return False
+        self._held = True
+        return True
+
     async def acquire(self) -> None:
-        if not self._held:
-            self._held = True
+        if self.take():
             return
         waiter: Waiter[bool] = Waiter()
         self._queue[waiter] = None

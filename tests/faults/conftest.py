@@ -9,9 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from .figures import FILE_VARIABLE, LONG, document, judged, recorded
-
-DOCUMENT = Path(__file__).parents[2] / "docs" / "reliability.md"
+from .figures import DOCUMENT, FILE_VARIABLE, LONG, judged, recorded, write_document
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -37,6 +35,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(f"{figure.name}: {figure.result}")
         terminalreporter.write_line(f"    goal {figure.goal}; control: {figure.control}")
     if LONG:
-        before = DOCUMENT.read_text() if DOCUMENT.exists() else ""
-        DOCUMENT.write_text(document(figures, before))
+        write_document(figures)
         terminalreporter.write_line(f"written to {DOCUMENT.relative_to(DOCUMENT.parents[1])}")

@@ -21,6 +21,7 @@ VARIABLE = "ROWSTEAD_FAULTS"
 """`long` for the sizes of `make faults`."""
 FILE_VARIABLE = "ROWSTEAD_FIGURES"
 LONG = os.environ.get(VARIABLE, "") == "long"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "reliability.md"
 
 N = TypeVar("N", int, float)
 
@@ -91,6 +92,12 @@ def document(figures: list[Figure], before: str) -> str:
     rows = [kept[name] for name in sorted(kept)]
     table = ["| " + " | ".join(row) + " |" for row in (COLUMNS, ("---",) * len(COLUMNS), *rows)]
     return INTRODUCTION + "\n".join(table) + "\n"
+
+
+def write_document(figures: list[Figure]) -> None:
+    """Put these figures into docs/reliability.md."""
+    before = DOCUMENT.read_text() if DOCUMENT.exists() else ""
+    DOCUMENT.write_text(document(figures, before))
 
 
 def _row(figure: Figure) -> tuple[str, ...]:

@@ -2,84 +2,44 @@
 
     python -m tests.faults.soak --minutes 60 [--every 30] [--only sqlite] [--seed N]
 
-Beside SQLite and a durable PostgreSQL of its own, at 70 % of what was measured as the ceiling. Kills a
-client, a backend, the postmaster (and starts it anew), or cuts a client's sockets. One client of each
-is never killed: its memory is what must stay flat. Exit code 1 when anything was lost.
+The minutes are shared by SQLite and a durable PostgreSQL of its own; each is loaded at 70 % of what was
+measured as its ceiling. Kills a client, a backend, the postmaster (and starts it anew), or cuts a
+client's sockets. One client of each is never killed: its memory is what must stay flat. Before that,
+clients that are wrong on purpose show that each judgement can be passed on them. A run of an hour or
+more writes its lines into docs/reliability.md. Exit code 1 when anything was lost.
 """
 
 from __future__ import annotations
 
 import argparse
+import datetime
 import os
 import random
 import signal
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from .disk import ROOT, environment, python
-from .figures import record_figure
-from .soak_client import ACCOUNTS, BALANCE, LIVES_APART, TOTAL
-from .soak_engines import Engine, engines
+from .figures import DOCUMENT, Figure, record_figure, write_document
+from .soak_client import BALANCE, BROKEN
+from .soak_engines import Engine, SQLite, engines
+from .soak_judge import SHARE, Result, judge_accounts, judge_life, judge_memory
 
-SHARE = 0.7
-"""Of the ceiling, at which the load runs."""
 CLIENTS = 2
 PATIENCE = 30.0
 """Seconds after a kill in which the client that stays must get something done."""
-GROWTH = 16 * 2**20
-"""Bytes by which the memory may differ between the second and the last quarter of the run."""
-
-
-@dataclass
-class Result:
-    """What a run found."""
-
-    seconds: float = 0.0
-    ceiling: float = 0.0
-    operations: int = 0
-    kills: dict[str, int] = field(default_factory=dict)
-    acknowledged: int = 0
-    unknown: int = 0
-    failed: int = 0
-    lost: int = 0
-    applied: int = 0
-    """Said not to be applied, and there."""
-    untyped: list[str] = field(default_factory=list)
-    wrong_reads: int = 0
-    """Reads that saw another total than there is."""
-    wrong_accounts: int = 0
-    """Accounts whose balance is not what their entries make."""
-    silent: int = 0
-    """Kills after which the client that stays did nothing for a long time."""
-    slowest_return: float = 0.0
-    """Seconds from a kill to the next thing that this client got done."""
-    damage: str = ""
-    grown: int = 0
-    slope: float = 0.0
-    """Bytes per second, over the client that was never killed."""
-
-    @property
-    def faults(self) -> dict[str, object]:
-        names = ("lost", "applied", "untyped", "wrong_reads", "wrong_accounts", "silent", "damage")
-        return {name: value for name in names if (value := getattr(self, name))}
-
-    def __str__(self) -> str:
-        kills = ", ".join(f"{number} x {name}" for name, number in sorted(self.kills.items()))
-        return (
-            f"{self.lost} lost of {self.acknowledged} acknowledged, {self.wrong_accounts} accounts and "
-            f"{self.wrong_reads} reads of the total wrong, {self.applied} of {self.failed} failures applied, "
-            f"{self.unknown} unknown; {self.seconds:.0f} s at "
-            f"{self.operations / max(self.seconds, 1):.0f} of {self.ceiling:.0f}/s; {kills}; "
-            f"back within {self.slowest_return:.1f} s; memory {self.grown / 2**20:+.1f} MiB "
-            f"({self.slope * 3600 / 2**20:+.1f} MiB/h)"
-        )
+WRITTEN_FROM = 60.0
+"""Minutes from which on a run is the one that docs/reliability.md tells of."""
+GOAL = "nothing lost or duplicated, every total exact, memory flat"
+JUDGEMENTS = frozenset(
+    "lost duplicated applied untyped wrong_reads wrong_accounts silent damage memory".split()
+)
+"""What can be found wrong; a control that is wrong in every way must be found so."""
 
 
 # The run
@@ -88,9 +48,9 @@ class Result:
 class Clients:
     """The processes that work; each life has a number and a file of outcomes."""
 
-    def __init__(self, engine: Engine, folder: Path, rate: float = 0.0, broken: bool = False) -> None:
+    def __init__(self, engine: Engine, folder: Path, rate: float = 0.0, broken: Collection[str] = ()) -> None:
         self.engine, self.folder = engine, folder
-        self.options = ["--rate", rate / CLIENTS, *(["--broken"] if broken else [])]
+        self.options = ["--rate", rate / CLIENTS, "--broken", *broken]
         self.lives = 0
         self.running: list[tuple[int, subprocess.Popen[bytes]]] = []
 
@@ -115,28 +75,43 @@ class Clients:
         for _, process in self.running:
             process.send_signal(signal.SIGUSR1)
 
-    def stop(self) -> None:
-        """Let all end what they do. Raises when one had ended by itself, or does not end."""
+    def freeze(self) -> None:
+        """The one that stays stands still until `thaw`."""
+        self.running[0][1].send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self.running[0][1].send_signal(signal.SIGCONT)
+
+    def stop(self) -> list[str]:
+        """Let all end what they do; which of them had ended by themselves, or do not end."""
         self.wait_until_begun()
         for _, process in self.running:
             process.send_signal(signal.SIGTERM)
-        codes = [process.wait(60) for _, process in self.running]
-        self.running.clear()
-        if any(codes):
-            raise RuntimeError(f"a client ended by itself: exit codes {codes}")
+        wrong: list[str] = []
+        for life, process in self.running:
+            try:
+                if code := process.wait(60):
+                    wrong.append(f"client {life} ended by itself with {code}")
+            except subprocess.TimeoutExpired:
+                wrong.append(f"client {life} does not end")
+        return wrong
 
     def close(self) -> None:
         for _, process in self.running:
             process.kill()
             process.wait()
+        self.running.clear()
 
     def wait_until_begun(self) -> None:
-        """Until all that run have done something: whoever is still starting up cannot end politely."""
-        deadline = time.monotonic() + 30
-        while not all(self.operations(life) for life, _ in self.running):
-            if time.monotonic() > deadline or any(p.poll() is not None for _, p in self.running):
+        """Until all that run have done something: whoever is still starting up cannot end politely.
+
+        Raises where they do not begin; one that has ended is not waited for.
+        """
+        deadline = time.monotonic() + 60
+        while not all(self.operations(life) or p.poll() is not None for life, p in self.running):
+            if time.monotonic() > deadline:
                 raise RuntimeError("the clients do not begin")
-            time.sleep(0.05)
+            time.sleep(0.02)
 
     def operations(self, life: int) -> int:
         """As the client last said; it does so all the time."""
@@ -148,17 +123,10 @@ class Clients:
         return int(said[-1][2:]) if said else 0
 
 
-def outcomes(file: Path) -> Iterator[tuple[str, str]]:
-    if file.exists():
-        with file.open() as lines:
-            for line in lines:
-                if line.endswith("\n"):
-                    kind, _, what = line[:-1].partition(" ")
-                    yield kind, what
-
-
 @contextmanager
-def working(engine: Engine, folder: Path, rate: float = 0.0, broken: bool = False) -> Iterator[Clients]:
+def working(
+    engine: Engine, folder: Path, rate: float = 0.0, broken: Collection[str] = ()
+) -> Iterator[Clients]:
     """Clients that have begun to work, and are gone afterwards."""
     folder.mkdir()
     clients = Clients(engine, folder, rate, broken)
@@ -190,92 +158,104 @@ def soak(
     seconds: float,
     every: float,
     seed: int,
-    broken: bool = False,
+    broken: Collection[str] = (),
     measuring: float = 5.0,
+    patience: float = PATIENCE,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> Result:
-    """Load with kills, and what is left of it."""
-    chance = random.Random(seed)
+    """Load with kills, and what is left of it.
+
+    `broken` clients, the control, are also made to stand still, and work without a pause, so that each
+    kill finds something under way.
+    """
     engine.prepare()
-    ceiling = measure_ceiling(engine, folder / "ceiling", measuring)
+    ceiling = 0.0 if broken else measure_ceiling(engine, folder / "ceiling", measuring)
     engine.execute("DELETE FROM entries", f"UPDATE accounts SET balance = {BALANCE}")
-    result = Result(seconds=seconds, ceiling=ceiling)
-    with working(engine, folder / "load", ceiling * SHARE, broken) as clients:
+    result = Result(ceiling=ceiling)
+    rate = 0.0 if broken else ceiling * SHARE
+    with working(engine, folder / "load", rate, broken) as clients:
+        started = time.monotonic()
         kills = {"client": clients.kill, **engine.kills()}
         if "postmaster" in kills:
             kills["sockets"] = clients.cut
-        bag: list[str] = []
-        ending = time.monotonic() + seconds
-        while (left := ending - time.monotonic()) > 0:
-            time.sleep(min(left, every * chance.uniform(0.7, 1.3)))
-            if time.monotonic() >= ending - every / 2:
-                continue
-            # Each kind before any kind again.
-            bag = bag or chance.sample(sorted(kills), len(kills))
-            name = bag.pop()
-            before, started = clients.operations(1), time.monotonic()
-            kills[name]()
-            result.kills[name] = result.kills.get(name, 0) + 1
-            while clients.operations(1) == before and time.monotonic() < started + PATIENCE:
-                time.sleep(0.02)
-            back = time.monotonic() - started
+        if broken:
+            kills["standstill"] = clients.freeze
+        for name in pauses(sorted(kills), seconds, every, seed):
+            back = killed(clients, kills[name], patience)
+            clients.thaw()
+            result.kills[name] += 1
             result.slowest_return = max(result.slowest_return, back)
-            result.silent += back >= PATIENCE
-        clients.stop()
+            result.silent += back >= patience
+            tell(f"after {time.monotonic() - started:.0f} s: {name} killed, back within {back:.1f} s")
+        result.untyped += clients.stop()
+        result.seconds = time.monotonic() - started
         for life in range(1, clients.lives + 1):
             judge_life(engine, life, clients.file(life), result)
-        judge_memory([int(what) for kind, what in outcomes(clients.file(1)) if kind == "m"], result)
+        result.memory = judge_memory(clients.file(1))
     judge_accounts(engine, result)
     return result
 
 
-# The judge
+def pauses(kinds: list[str], seconds: float, every: float, seed: int) -> Iterator[str]:
+    """Wait, and name what to kill then; each kind before any kind again.
+
+    For so many seconds, or, where the machine is slow, until each kind has had its turn.
+    """
+    chance = random.Random(seed)
+    unseen = set(kinds)
+    bag: list[str] = []
+    ending = time.monotonic() + seconds
+    while (left := ending - time.monotonic()) > 0 or unseen:
+        pause = every * chance.uniform(0.7, 1.3)
+        time.sleep(pause if unseen else min(left, pause))
+        # The last stretch is for those that must come back.
+        if unseen or time.monotonic() < ending - every / 2:
+            bag = bag or chance.sample(kinds, len(kinds))
+            unseen.discard(bag[-1])
+            yield bag.pop()
 
 
-def judge_life(engine: Engine, life: int, file: Path, result: Result) -> None:
-    """What one client was told, against what is there."""
-    low, high = life * LIVES_APART, (life + 1) * LIVES_APART
-    text = f"SELECT id FROM entries WHERE id > {low} AND id < {high}"
-    stored = {number - low for (number,) in engine.rows(text)}
-    operations = 0
-    for kind, what in outcomes(file):
-        match kind:
-            case "a":
-                result.acknowledged += 1
-                result.lost += int(what) - low not in stored
-            case "f":
-                result.failed += 1
-                result.applied += int(what) - low in stored
-            case "u":
-                result.unknown += 1
-            case "t":
-                result.wrong_reads += 1
-            case "x":
-                result.untyped.append(what)
-            case "o":
-                operations = int(what)
-    result.operations += operations
+def killed(clients: Clients, kill: Callable[[], None], patience: float) -> float:
+    """Kill; the seconds until the client that stays got something done, or `patience`."""
+    started = time.monotonic()
+    kill()
+    # What it had done before the kill it may tell a moment after it.
+    time.sleep(0.1)
+    before = clients.operations(1)
+    while (took := time.monotonic() - started) < patience:
+        if clients.operations(1) > before:
+            return took
+        time.sleep(0.02)
+    return patience
 
 
-def judge_accounts(engine: Engine, result: Result) -> None:
-    """Every balance is what the entries make of it, and the sum is what it was."""
-    balances = dict(engine.rows("SELECT id, balance FROM accounts"))
-    wanted = dict.fromkeys(range(1, ACCOUNTS + 1), BALANCE)
-    for source, target, amount in engine.rows("SELECT source, target, amount FROM entries"):
-        wanted[source] -= amount
-        wanted[target] += amount
-    result.wrong_accounts = sum(balances.get(number) != balance for number, balance in wanted.items())
-    result.wrong_reads += sum(balances.values()) != TOTAL
-    result.damage = engine.damage()
+# The controls
 
 
-def judge_memory(samples: list[int], result: Result) -> None:
-    """How the memory of the client that stays went, once it was warm."""
-    quarter = len(samples) // 4
-    if quarter < 2:
-        return
-    warm = samples[quarter:]
-    result.slope = statistics.linear_regression(range(len(warm)), warm).slope
-    result.grown = int(statistics.median(warm[-quarter:]) - statistics.median(warm[:quarter]))
+def control(folder: Path, seed: int, seconds: float = 3.0) -> tuple[str, frozenset[str]]:
+    """Clients that are wrong in every way, on SQLite: what was found, and which judgements found nothing."""
+    engine = SQLite(folder)
+    found = soak(
+        engine,
+        folder,
+        seconds=seconds,
+        every=seconds / 4,
+        seed=seed,
+        broken=BROKEN,
+        patience=0.5,
+    )
+    engine.spoil()
+    found.damage = engine.damage()
+    words = (
+        f"clients wrong in every way, {found.seconds:.0f} s on SQLite: {found.lost} lost, "
+        f"{found.duplicated} duplicated, {found.applied} failures applied, {len(found.untyped)} untyped, "
+        f"{found.wrong_accounts} accounts and {found.wrong_reads} reads wrong, {found.silent} times silent, "
+        f"damage {'seen' if found.damage else 'not seen'}, memory {found.memory.fault or 'flat'}"
+    )
+    return words, JUDGEMENTS - set(found.faults)
+
+
+# The command
 
 
 def main() -> int:
@@ -294,18 +274,40 @@ def main() -> int:
         tempfile.TemporaryDirectory(prefix="rowstead-soak-") as folder,
         engines(names, Path(folder), seed) as chosen,
     ):
+        (Path(folder) / "control").mkdir()
+        caught, uncaught = control(Path(folder) / "control", seed)
+        if uncaught:
+            print(
+                f"the control was not caught as to {', '.join(sorted(uncaught))}: {caught}", file=sys.stderr
+            )
+            bad = True
         for name, engine in chosen.items():
             place = Path(folder) / name
             place.mkdir()
-            seconds = options.minutes * 60 / len(chosen)
-            result = soak(engine, place, seconds=seconds, every=options.every, seed=seed)
-            goal = "nothing lost, the total exact, memory flat"
-            record_figure(f"soak, {name}", result, goal, "see test_soak.py")
-            flat = result.grown <= GROWTH
-            bad = bad or bool(result.faults) or not flat
-            if result.faults or not flat:
-                print(f"{name}: {result.faults or 'memory grows'}", file=sys.stderr)
+            minutes = options.minutes / len(chosen)
+            result = soak(
+                engine,
+                place,
+                seconds=minutes * 60,
+                every=options.every,
+                seed=seed,
+                tell=lambda words, name=name: print(f"{name} {words}", flush=True),
+            )
+            say(f"soak, {minutes:g} minutes, {name}", result, caught, options.minutes >= WRITTEN_FROM)
+            if result.faults:
+                bad = True
+                print(f"{name}: {result.faults}", file=sys.stderr)
     return 1 if bad else 0
+
+
+def say(name: str, result: Result, caught: str, written: bool) -> None:
+    """Print the figure, and put it into docs/reliability.md, each database's as soon as it is known."""
+    record_figure(name, result, GOAL, caught)
+    if written:
+        today = datetime.datetime.now(datetime.UTC).date().isoformat()
+        failed = "FAILED: " if result.faults else ""
+        write_document([Figure(name, GOAL, caught, f"{failed}{result}", today)])
+        print(f"written to {DOCUMENT.relative_to(ROOT)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,22 +1,24 @@
 """One client of the soak: transfers, notes and reads at a rate, each outcome a line in a file.
 
-    python -m tests.faults.soak_client URL OUTCOMES --life N --rate 200 [--broken]
+    python -m tests.faults.soak_client URL OUTCOMES --life N --rate 200 [--broken bare leaking ...]
 
 Lines: `a ID` acknowledged, `u ID` said to be unknown, `f ID` said not to be applied, `x TEXT` an error
-that is not typed, `t SUM` a read that saw a wrong total, `m BYTES` the memory held, `o COUNT` the
-operations so far. SIGUSR1 cuts its sockets; SIGTERM ends it politely.
+that is not typed, `t SUM` a read that saw a wrong total, `m SECONDS BYTES` the memory held, `o COUNT`
+the operations so far. SIGUSR1 cuts its sockets; SIGTERM ends it politely.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import ctypes
 import os
 import random
 import signal
 import socket
 import stat
 import time
+from collections.abc import Collection
 from contextlib import suppress
 from typing import Any
 
@@ -28,6 +30,15 @@ TOTAL = ACCOUNTS * BALANCE
 LIVES_APART = 2**32
 """The id of what a client writes: the number of its life times this, and a count."""
 TASKS = 4
+BROKEN = ("bare", "hasty", "repeating", "denying", "raising", "leaking")
+"""The ways in which a client can be wrong, as controls: transfers without a transaction; acknowledges
+before it writes; writes again what was written; calls a failure what was written; lets an error pass
+that is none of ours; keeps memory."""
+LEAK = 100_000
+"""Bytes that a leaking client keeps of each operation."""
+LIBC = ctypes.CDLL(None)
+SOMETIMES = 7
+"""A client that denies or raises does so at each of so many operations."""
 
 
 class Account(Row):
@@ -47,14 +58,15 @@ class Entry(Row):
 
 
 class Client:
-    def __init__(self, db: DB, outcomes: int, life: int, rate: float, broken: bool) -> None:
+    def __init__(self, db: DB, outcomes: int, life: int, rate: float, broken: Collection[str]) -> None:
         self.db, self.life, self.rate, self.broken = db, life, rate, broken
         self.outcomes = outcomes
         self.count = 0
         self.done = 0
         self.chance = random.Random(life)
         self.stopping = asyncio.Event()
-        self.next_turn = time.monotonic()
+        self.started = self.next_turn = time.monotonic()
+        self.kept: list[bytes] = []
 
     def say(self, kind: str, what: object) -> None:
         # One write, so that a kill leaves whole lines.
@@ -68,8 +80,8 @@ class Client:
 
     async def report(self) -> None:
         while not self.stopping.is_set():
-            self.say("m", memory())
-            for _ in range(20):
+            self.say("m", f"{time.monotonic() - self.started:.2f} {memory()}")
+            for _ in range(2):
                 self.say("o", self.done)
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self.stopping.wait(), 0.05)
@@ -85,22 +97,21 @@ class Client:
 
     async def attempt(self, number: int) -> None:
         """One operation, and what became of it."""
-        choice = number % 10
         try:
-            if choice == 0:
+            if number % 10 == 0:
                 total = await self.db.fetchval("SELECT sum(balance) FROM accounts")
                 if total != TOTAL:
                     self.say("t", total)
                 self.done += 1
                 return
-            if choice == 1:
-                await self.db.insert(Entry(id=number, source=1, target=1, amount=0))
-            elif self.broken:
-                await self.transfer(self.db, number)
-            else:
-                await self.db.transaction(lambda tx: self.transfer(tx, number), max_retries=20)
-            self.say("a", number)
+            if "hasty" in self.broken:
+                self.say("a", number)
+            await self.write(number)
+            if "repeating" in self.broken:
+                await self.write(number)
             self.done += 1
+            self.say("f" if "denying" in self.broken and number % SOMETIMES == 0 else "a", number)
+            self.break_down(number)
         except OutcomeUnknown:
             self.say("u", number)
         except RowsteadError:
@@ -108,6 +119,22 @@ class Client:
             await asyncio.sleep(0.02)
         except Exception as error:
             self.say("x", repr(error))
+
+    def break_down(self, number: int) -> None:
+        """The faults of a broken client that concern no row."""
+        if "leaking" in self.broken:
+            self.kept.append(b"x" * LEAK)
+        if "raising" in self.broken and number % SOMETIMES == 1:
+            raise LookupError(number)
+
+    async def write(self, number: int) -> None:
+        """A note, or a transfer."""
+        if number % 10 == 1:
+            await self.db.insert(Entry(id=number, source=1, target=1, amount=0))
+        elif "bare" in self.broken:
+            await self.transfer(self.db, number)
+        else:
+            await self.db.transaction(lambda tx: self.transfer(tx, number), max_retries=20)
 
     async def transfer(self, db: Any, number: int) -> None:
         """Read, add, write: two accounts and the entry."""
@@ -120,7 +147,14 @@ class Client:
 
 
 def memory() -> int:
-    """Bytes of this process in memory."""
+    """Bytes of this process in memory, after glibc gave back what is free.
+
+    Each connecting makes and frees a context of OpenSSL's; what the allocator keeps of that grows by a
+    few KiB for each, and would hide, or pass for, what somebody still holds.
+    """
+    trim = getattr(LIBC, "malloc_trim", None)
+    if trim is not None:
+        trim(0)
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
@@ -151,7 +185,7 @@ async def main() -> None:
     parser.add_argument("outcomes")
     parser.add_argument("--life", type=int, required=True)
     parser.add_argument("--rate", type=float, default=0.0, help="operations in a second; 0: all it can")
-    parser.add_argument("--broken", action="store_true", help="transfers without a transaction")
+    parser.add_argument("--broken", nargs="*", default=(), choices=BROKEN)
     options = parser.parse_args()
     outcomes = os.open(options.outcomes, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     loop = asyncio.get_running_loop()

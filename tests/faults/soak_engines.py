@@ -17,8 +17,10 @@ from .soak_client import ACCOUNTS, BALANCE
 
 TABLES = (
     "CREATE TABLE accounts (id BIGINT PRIMARY KEY, balance BIGINT NOT NULL)",
-    "CREATE TABLE entries (id BIGINT PRIMARY KEY, source BIGINT NOT NULL,"
+    # Without any unique key: what is written twice must be there twice.
+    "CREATE TABLE entries (id BIGINT NOT NULL, source BIGINT NOT NULL,"
     " target BIGINT NOT NULL, amount BIGINT NOT NULL)",
+    "CREATE INDEX entries_id ON entries (id)",
 )
 
 
@@ -34,7 +36,12 @@ class Engine:
         raise NotImplementedError
 
     def damage(self) -> str:
-        return ""
+        """What is wrong in the files themselves; empty: nothing."""
+        raise NotImplementedError
+
+    def spoil(self) -> None:
+        """Damage the files, as a control of `damage`."""
+        raise NotImplementedError
 
     def kills(self) -> dict[str, Callable[[], None]]:
         """Beside those of clients."""
@@ -62,8 +69,17 @@ class SQLite(Engine):
         db.close()
 
     def damage(self) -> str:
-        found = [str(row[0]) for row in self.rows("PRAGMA integrity_check")]
+        try:
+            found = [str(row[0]) for row in self.rows("PRAGMA integrity_check")]
+        except sqlite3.DatabaseError as error:
+            return str(error)
         return "" if found == ["ok"] else "; ".join(found[:3])
+
+    def spoil(self) -> None:
+        self.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        with self.file.open("r+b") as file:
+            file.seek(self.file.stat().st_size // 2)
+            file.write(bytes(4096))
 
 
 class PostgreSQL(Engine):
@@ -80,6 +96,28 @@ class PostgreSQL(Engine):
         with psycopg.connect(self.server.url) as db, db.cursor("soak") as cursor:
             cursor.itersize = 10_000
             yield from cursor.execute(text)
+
+    def damage(self) -> str:
+        """Whether the index tells of other rows than the table holds."""
+        by_table, by_index = (self._seen_by(kind) for kind in ("seqscan", "indexscan"))
+        return "" if by_table == by_index else f"by the table {by_table}, by its index {by_index}"
+
+    def _seen_by(self, kind: str) -> tuple[int, ...]:
+        ways = {"seqscan", "indexscan", "indexonlyscan", "bitmapscan"}
+        ours = {kind} if kind == "seqscan" else ways - {"seqscan"}
+        with psycopg.connect(self.server.url) as db:
+            for way in ways - ours:
+                db.execute(f"SET enable_{way} = off".encode())
+            (row,) = db.execute("SELECT count(*), sum(id) FROM entries WHERE id > 0").fetchall()
+        return row
+
+    def spoil(self) -> None:
+        of_entries = "WHERE indexrelid = 'entries_id'::regclass"
+        self.execute(
+            f"UPDATE pg_index SET indisready = false {of_entries}",
+            "INSERT INTO entries VALUES (1, 1, 1, 0)",
+            f"UPDATE pg_index SET indisready = true {of_entries}",
+        )
 
     def kills(self) -> dict[str, Callable[[], None]]:
         return {"backend": self._backend, "postmaster": self._postmaster}

@@ -1,9 +1,10 @@
 """Transactions interleaved step by step, through Rowstead, with blocked steps found by asking who waits.
 
 A script is lines such as `T1 set 1 11`: what a transaction does next. Each transaction does its steps
-in a task of its own. A step that has to wait is found out by asking the database (or, on SQLite, the
-pool and the connection) and never by a time: the script then goes on with the others, and the
-transaction catches up as soon as it may.
+in a task of its own, and in the synchronous world in a thread of its own besides (`threads.py`). A step
+that has to wait is found out by asking the database (or, on SQLite, the pool and the connection) and
+never by a time: the script then goes on with the others, and the transaction catches up as soon as it
+may.
 """
 
 from __future__ import annotations
@@ -171,10 +172,13 @@ class PostgresStage:
 
 
 class OneHandleStage:
-    """SQLite, and one handle for all: who wants to write queues in its pool."""
+    """SQLite, and one handle for all: who wants to write queues in its pool.
 
-    def __init__(self, handle: DB) -> None:
-        self.handles = [handle] * 3
+    `handles`: that handle for each transaction; in the synchronous world in a thread for each.
+    """
+
+    def __init__(self, handles: Sequence[DB]) -> None:
+        self.handles = handles
 
     async def blocked(self, actor: Actor, actors: Sequence[Actor]) -> bool:
         driver: Any = self.handles[0].session.driver
@@ -193,7 +197,9 @@ class ManyHandlesStage:
 
     async def blocked(self, actor: Actor, actors: Sequence[Actor]) -> bool:
         driver: Any = actor.handle.session.driver
-        waits = any(connection._connection in self._waiting for connection in driver._writer._lent)
+        # A list at once: in the synchronous world other threads lend meanwhile.
+        lent = [getattr(connection, "_connection", connection) for connection in list(driver._writer._lent)]
+        waits = any(connection in self._waiting for connection in lent)
         # It may not have looked yet since the last one ended.
         return waits and any(
             other.begun and not other.ended and not other.readonly for other in actors if other is not actor

@@ -1,4 +1,4 @@
-"""The isolation anomalies of the Hermitage list, through our API, for each engine and level.
+"""The isolation anomalies of the Hermitage list, through our API, for each engine, level and world.
 
 https://github.com/ept/hermitage. Each cell has to be what the engine documents; the table stands in
 docs/isolation.md, which this file checks.
@@ -21,6 +21,7 @@ from servers import with_driver
 from .anomalies import ANOMALIES, DOCUMENTED, LEVELS, SCRIPTS
 from .figures import record_figure
 from .stepping import (
+    PATIENCE,
     ManyHandlesStage,
     OneHandleStage,
     PostgresStage,
@@ -29,28 +30,41 @@ from .stepping import (
     play,
     watch_waits,
 )
+from .threads import in_threads
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "isolation.md"
 
 
 # Stages
 
-Stages = Callable[[], Any]
-
-
-@pytest.fixture(params=["asyncpg", "psycopg"])
-def postgres_stage(request: pytest.FixtureRequest, postgres_url: str) -> Stages:
-    return lambda broken=None: _postgres(with_driver(postgres_url, request.param), broken)
+Stages = Callable[..., Any]
 
 
 @asynccontextmanager
-async def _postgres(url: str, broken: Callable[[DB], None] | None = None) -> AsyncIterator[Stage]:
+async def _opened(url: str, world: str, uses: int = 1, **options: Any) -> AsyncIterator[list[Any]]:
+    """A handle for so many transactions of one world; of the synchronous one, in a thread for each."""
+    if world == "sync":
+        # A thread cannot be cancelled: what a failing script leaves waiting must end by itself.
+        async with in_threads(url, uses, statement_timeout=2 * PATIENCE, **options) as handles:
+            yield handles
+    else:
+        async with await DB.from_url(url, **options) as handle:
+            yield [handle] * uses
+
+
+@pytest.fixture(params=["asyncpg", "psycopg", "psycopg, sync"])
+def postgres_stage(request: pytest.FixtureRequest, postgres_url: str) -> Stages:
+    driver, _, world = request.param.partition(", ")
+    return lambda broken=None: _postgres(with_driver(postgres_url, driver), world, broken)
+
+
+@asynccontextmanager
+async def _postgres(url: str, world: str, broken: Callable[[DB], None] | None = None) -> AsyncIterator[Stage]:
     async with AsyncExitStack() as open_handles:
-        handles = [
-            await open_handles.enter_async_context(await DB.from_url(url, min_size=1, max_size=1))
+        *actors, watcher = [
+            (await open_handles.enter_async_context(_opened(url, world, min_size=1, max_size=1)))[0]
             for _ in range(4)
         ]
-        *actors, watcher = handles
         await _fill(watcher)
         backends = [await handle.fetchval("SELECT pg_backend_pid()") for handle in actors]
         if broken is not None:
@@ -59,26 +73,27 @@ async def _postgres(url: str, broken: Callable[[DB], None] | None = None) -> Asy
         yield PostgresStage(actors, backends, watcher)
 
 
-@pytest.fixture(params=["one handle", "many handles"])
+@pytest.fixture(params=["one handle", "many handles", "one handle, sync", "many handles, sync"])
 def sqlite_stage(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stages:
     url = f"sqlite:///{tmp_path / 'test.sqlite'}"
-    if request.param == "one handle":
-        return lambda: _one_handle(url)
-    return lambda: _many_handles(url, monkeypatch)
+    handles, _, world = request.param.partition(", ")
+    if handles == "one handle":
+        return lambda: _one_handle(url, world)
+    return lambda: _many_handles(url, world, monkeypatch)
 
 
 @asynccontextmanager
-async def _one_handle(url: str) -> AsyncIterator[Stage]:
-    async with await DB.from_url(url) as db:
-        await _fill(db)
-        yield OneHandleStage(db)
+async def _one_handle(url: str, world: str) -> AsyncIterator[Stage]:
+    async with _opened(url, world, 3) as handles:
+        await _fill(handles[0])
+        yield OneHandleStage(handles)
 
 
 @asynccontextmanager
-async def _many_handles(url: str, patch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
+async def _many_handles(url: str, world: str, patch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
     waiting = watch_waits(patch)
     async with AsyncExitStack() as open_handles:
-        handles = [await open_handles.enter_async_context(await DB.from_url(url)) for _ in range(3)]
+        handles = [(await open_handles.enter_async_context(_opened(url, world)))[0] for _ in range(3)]
         await _fill(handles[0])
         yield ManyHandlesStage(handles, waiting)
 
@@ -162,7 +177,7 @@ class Bare:
 async def without_transactions(db: DB) -> int:
     """How many of the anomalies a layer without transactions has."""
     bare: Any = Bare(db)
-    return len(occurring(await observed(OneHandleStage(bare), None, False)))
+    return len(occurring(await observed(OneHandleStage([bare] * 3), None, False)))
 
 
 async def without_levels(stages: Stages) -> int:

@@ -7,6 +7,7 @@ transaction's id and COMMIT alike, since it strikes at every byte of them.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import time
@@ -46,6 +47,8 @@ from .wire import (
 STEP = size(short=12, long=1)
 """Cuts at every so manyth byte."""
 SILENT_STEP = size(short=90, long=9)
+ENDINGS = {2: "nd", 3: "rd", 22: "nd"}
+"""Of the steps in words."""
 
 
 @pytest.fixture(scope="module")
@@ -146,12 +149,29 @@ async def test_a_wire_that_falls_silent_ends_in_time_and_in_the_truth(
         f"wire silent from every {ordinal(step)}byte of a {work.__name__.replace('_', ' ')} on, {driver}",
         f"{findings}; each over in {findings.longest:.2f} s",
         f"none wrong, unknown only outside a block, over in 1 s (statement_timeout is {limit} s)",
-        "a client that trusts the server's own time-out waits for ever",
+        "asyncpg with the server's own time-out alone still waits, see the test beside",
     )
     assert findings.faults == []
     assert bool(findings.all_that("unknown")) == (work is lone)
     assert findings.balances == findings.expected_balances or work is lone
     assert findings.longest < 1
+
+
+async def test_control_the_servers_own_time_out_does_not_end_a_wait_for_a_silent_wire(
+    bank: PostgresDatabase,
+) -> None:
+    parts = urlsplit(bank.url)
+    async with Proxy("127.0.0.1", parts.port or 5432) as proxy:
+        place = f"{parts.netloc.rpartition('@')[0]}@127.0.0.1:{proxy.port}"
+        address = urlunsplit(parts._replace(netloc=place))
+        trusting = await asyncpg.connect(address, server_settings={"statement_timeout": "250"})
+        proxy.cut("to server", 0, silently=True)
+        waiting = asyncio.create_task(trusting.fetch("SELECT 1"))
+        ended, _ = await asyncio.wait([waiting], timeout=1)
+        trusting.terminate()
+        assert (proxy.cuts, ended) == (1, set())
+        with pytest.raises(asyncpg.PostgresError):
+            await waiting
 
 
 async def test_asyncpg_alone_raises_one_class_for_what_happened_and_what_did_not(
@@ -260,4 +280,4 @@ def recovered(server: PostgresServer) -> psycopg.Connection:
 
 
 def ordinal(step: int) -> str:
-    return "" if step == 1 else f"{step}th "
+    return "" if step == 1 else f"{step}{ENDINGS.get(step, 'th')} "

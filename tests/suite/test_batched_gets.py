@@ -270,6 +270,46 @@ async def test_the_wait_ends_with_acquire_timeout_for_each(url: str) -> None:
         assert (await db.get(Item, id=1)) is not None
 
 
+async def test_who_comes_later_waits_until_its_own_time_is_over(url: str) -> None:
+    async with opened(url, *SCHEMA, acquire_timeout=0.4) as (db, _):
+        loop = asyncio.get_running_loop()
+        connection = await db.database.driver.lend(True)
+
+        async def waited(key: int) -> float:
+            started = loop.time()
+            with pytest.raises(PoolTimeout):
+                await db.get(Item, id=key)
+            return loop.time() - started
+
+        first = asyncio.create_task(waited(1))
+        await asyncio.sleep(0.2)
+        second = asyncio.create_task(waited(2))
+        seconds = await asyncio.gather(first, second)
+        db.database.driver.take_back(connection)
+        # One timer serves both: it must neither end the second early nor let it wait on.
+        assert all(0.39 <= each < 0.55 for each in seconds)
+
+
+async def test_who_asks_while_a_statement_of_several_is_on_its_way_shares_the_next(url: str) -> None:
+    """Else those who find a free connection would go one by one beside the crowd for ever."""
+    traces: list[Trace] = []
+    async with await DB.from_url(url, min_size=10, max_size=10, trace=traces.append) as db:
+        for text in SCHEMA:
+            await db.execute(text)
+
+        async def ask(start: int) -> None:
+            for n in range(10):
+                await db.get(Item, id=start + n)
+
+        await asyncio.gather(*map(ask, range(50)))
+        traces.clear()
+        await asyncio.gather(*map(ask, range(50)))
+        gets = [t for t in traces if "FROM items" in t.sql]
+        assert sum(t.answers for t in gets) == 500
+        # The first ten find a connection each; by the old rule they and theirs were a hundred.
+        assert len(gets) <= 50
+
+
 async def test_many_tasks_over_few_connections_get_their_own_rows_in_few_statements(url: str) -> None:
     traces: list[Trace] = []
     async with await DB.from_url(url, min_size=3, max_size=3, trace=traces.append) as db:

@@ -24,6 +24,8 @@ from pydantic import BaseModel
 
 from rowstead.asyncpg import AsyncpgAdapter
 from rowstead.drivers.asyncpg import AsyncpgDriver
+from rowstead.drivers.asyncpg_connection import AsyncpgConnection
+from rowstead.drivers.asyncpg_prepared import PreparedConnection, speaks_directly
 from rowstead.drivers.postgresql import address, plain_dsn, server_error
 from rowstead.drivers.psycopg import PsycopgDriver
 from rowstead.drivers.urls import Options
@@ -873,3 +875,20 @@ def test_a_name_module_without_its_driver_says_what_to_install(
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("ImportError: ")
     assert f"pip install '{advice}'" in done.stderr.splitlines()[-1]
+
+
+async def test_asyncpg_has_inside_what_our_own_connections_call(postgres_url: str) -> None:
+    """Where a newer asyncpg has it no longer, statements go the longer way and this says so."""
+    driver = AsyncpgDriver(postgres_url)
+    await driver.open()
+    try:
+        connection = await driver.lend(False)
+        assert type(connection) is PreparedConnection
+        raw = connection.raw
+        driver.take_back(connection)
+        assert speaks_directly(raw)
+        assert not speaks_directly(object())
+        plain = AsyncpgConnection(raw)
+        assert [tuple(r) for r in await plain.fetch("SELECT $1::int + 1", [1])] == [(2,)]
+    finally:
+        await driver.close()

@@ -54,6 +54,7 @@ class Options:
     readers), and one of them given alone moves the other's default along.
     replicas, replica_wait: URLs of servers that may answer reads, and the seconds that one of them
     may take to catch up with this handle's own writes.
+    lazy: of several kinds of connections (SQLite's writer and readers) only the first is made at once.
     """
 
     min_size: int | None = None
@@ -65,6 +66,7 @@ class Options:
     max_idle: float | None = 600.0
     replicas: tuple[str, ...] = field(default=(), repr=False)
     replica_wait: float = 0.1
+    lazy: bool = False
 
     def bounds(self, default_max: int = 10) -> tuple[int, int]:
         """The pool's bounds, checked."""

@@ -14,7 +14,9 @@ from pydantic_core import PydanticSerializationError
 
 from rowstead.dialects import POSTGRESQL, Dialect
 from rowstead.drivers.addresses import Options
-from rowstead.drivers.asyncpg import AsyncpgConnection, AsyncpgDriver, translate
+from rowstead.drivers.asyncpg import AsyncpgDriver
+from rowstead.drivers.asyncpg_connection import AsyncpgConnection
+from rowstead.drivers.asyncpg_errors import translate
 from rowstead.drivers.asyncpg_json import encode_json
 from rowstead.drivers.base import RawResult
 from rowstead.drivers.turns import Turns

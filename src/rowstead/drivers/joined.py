@@ -24,7 +24,7 @@ BEGIN = {"asyncpg": "SELECT 1", "psycopg": "SELECT 1", "sqlite": "BEGIN"}
 def translator(codec: str) -> Translate:
     """The driver's errors as ours."""
     if codec == "asyncpg":
-        from rowstead.drivers.asyncpg import translate
+        from rowstead.drivers.asyncpg_errors import translate
 
         return translate
     if codec == "psycopg":

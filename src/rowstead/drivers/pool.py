@@ -14,6 +14,7 @@ from time import monotonic
 from typing import Any, Generic, TypeVar
 
 from rowstead.drivers.base import Poolable
+from rowstead.drivers.slots import Slot, named
 from rowstead.errors import HandleClosed, PoolTimeout, RowsteadError, UnreachableError, UsageError
 from rowstead.waiting import Waiter, in_background, mutex, owner, owner_name, within
 
@@ -21,25 +22,9 @@ CHECK_AFTER_IDLE = 30.0
 """Seconds after which an idle connection is asked whether it still lives before its next turn."""
 MEND_TIMEOUT = 5.0
 """Seconds in which a connection must be back in order, or closed; longer, and it is dropped."""
-NAMED_HOLDERS = 8
-"""How many of those who hold connections a time-out names."""
 
 
 C = TypeVar("C", bound=Poolable)
-
-
-class Slot(Generic[C]):
-    """One place in the pool: a connection with its dates, or the right to make one."""
-
-    __slots__ = ("checked", "connection", "expires", "idle_since", "owner", "since")
-
-    def __init__(self) -> None:
-        self.connection: C | None = None
-        self.expires = 0.0
-        self.idle_since = 0.0
-        self.checked = 0
-        self.owner: object = None
-        self.since = 0.0
 
 
 class Pool(Generic[C]):
@@ -104,7 +89,7 @@ class Pool(Generic[C]):
     def holds(self, who: object) -> bool:
         """Whether this owner has a connection of this pool."""
         with self._mutex:
-            return any(slot.owner == who for slot in self._lent.values())
+            return who in [slot.owner for slot in self._lent.values()]
 
     async def open(self) -> None:
         """Make `min_size` connections now, so that a wrong address is known at once.
@@ -123,32 +108,41 @@ class Pool(Generic[C]):
         for connection in made:
             self.release(connection)
 
+    def at_hand(self) -> C | None:
+        """A connection that is free and ready, lent at once; None where `acquire` has to wait for one."""
+        with self._mutex:
+            if not self._free:
+                return None
+            slot = self._free[-1]
+            connection = slot.connection
+            now = monotonic()
+            if (
+                connection is None
+                or connection.dirty
+                or slot.checked != self._breaks
+                or now - slot.idle_since >= CHECK_AFTER_IDLE
+                or now >= slot.expires
+                or connection.is_closed
+            ):
+                return None
+            self._free.pop()
+            slot.owner = owner()
+            slot.since = now
+            self._lent[connection] = slot
+            return connection
+
     async def acquire(self) -> C:
         """A connection for the caller's sole use, ready for work.
 
         Raises PoolTimeout, HandleClosed, UsageError when the caller would wait for itself, and
         whatever `connect` raises.
         """
+        ready = self.at_hand()
+        if ready is not None:
+            return ready
         me = owner()
         with self._mutex:
-            if self._free:
-                turn = self._free.pop()
-                connection = turn.connection
-                now = monotonic()
-                if (
-                    connection is not None
-                    and not connection.dirty
-                    and turn.checked == self._breaks
-                    and now - turn.idle_since < CHECK_AFTER_IDLE
-                    and now < turn.expires
-                    and not connection.is_closed
-                ):
-                    turn.owner = me
-                    turn.since = now
-                    self._lent[connection] = turn
-                    return connection
-            else:
-                turn = self._join(me)
+            turn = self._free.pop() if self._free else self._join(me)
         deadline = None if self.acquire_timeout is None else monotonic() + self.acquire_timeout
         slot = turn if isinstance(turn, Slot) else await self._queued(turn)
         return await self._prepare(slot, me, deadline)
@@ -374,13 +368,9 @@ class Pool(Generic[C]):
 
     def timed_out(self) -> PoolTimeout:
         """The error of who waited in vain: it names who holds the connections."""
-        held = [f"{name} for {seconds:.1f} s" for name, seconds in self.holders()]
-        if len(held) > NAMED_HOLDERS:
-            held[NAMED_HOLDERS:] = [f"{len(held) - NAMED_HOLDERS} more"]
-        who = ", ".join(held) or "nobody: they are being made or mended"
         return PoolTimeout(
-            f"no connection became free within {self.acquire_timeout:g} s; "
-            f"of {self.max_size} are held by: {who}. Hold them shorter, or raise max_size"
+            f"no connection became free within {self.acquire_timeout:g} s; of {self.max_size} are held by: "
+            f"{named(self.holders())}. Hold them shorter, or raise max_size"
         )
 
 

@@ -326,6 +326,9 @@ class PsycopgDriver:
     async def lend(self, write: bool) -> PsycopgConnection | PooledConnection:
         return await self.pool.acquire()
 
+    def at_hand(self, write: bool) -> PsycopgConnection | PooledConnection | None:
+        return self.pool.at_hand()
+
     def take_back(self, connection: Any, suspect: bool = False) -> None:
         self.pool.release(connection, suspect)
 

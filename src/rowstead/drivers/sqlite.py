@@ -1,6 +1,7 @@
 """SQLite as a driver: one connection that writes, several that read, each in its own pool.
 
-WAL lets readers see the last committed state while the writer works. A database in memory is one
+WAL lets readers see the last committed state while the writer works. Transactions that begin on a
+snapshot and may write later have connections of their own. A database in memory is one
 connection, which all who use the handle take in turn. Must not know SQL beyond its own settings.
 """
 
@@ -21,6 +22,8 @@ from rowstead.errors import RowsteadError
 Connect = Callable[[], Awaitable[ThreadConnection]]
 
 READERS = 4
+SNAPSHOTS = 64
+"""Transactions on snapshots, each on a connection of its own, that may be open at once."""
 BUSY_TIMEOUT = 30.0
 """Seconds to wait for another process or handle that writes to the file."""
 
@@ -39,6 +42,7 @@ class SQLiteDriver:
     def __init__(self, path: str, options: Options | None = None, *, mode: str = "rwc") -> None:
         options = options or Options()
         self.path = path
+        self._lazy = options.lazy
         low, high = options.bounds(READERS)
         self._write = Settings(path, mode, mode == "ro", BUSY_TIMEOUT, options.statement_timeout)
         self._read = Settings(path, "ro", True, BUSY_TIMEOUT, options.statement_timeout)
@@ -55,18 +59,21 @@ class SQLiteDriver:
             )
 
         if path == MEMORY:
-            self._writer = self._readers = pool(self._connect_writer, 1, 1)
+            self._writer = self._readers = self._snapshots = pool(self._connect_writer, 1, 1)
         elif mode == "ro":
-            self._writer = self._readers = pool(self._connect_reader, low, high)
+            self._writer = self._readers = self._snapshots = pool(self._connect_reader, low, high)
         else:
             self._writer = pool(self._connect_writer, 1, 1)
             self._readers = pool(self._connect_reader, low, high)
+            self._snapshots = pool(self._connect_snapshot, 1, SNAPSHOTS)
+        self._on_snapshots: set[ThreadConnection] = set()
+        """The connections of `_snapshots` that are lent."""
 
     async def open(self) -> None:
         """Open the file, the writer first: it makes the file and heals what a crash left."""
         try:
             await self._writer.open()
-            if self._readers is not self._writer:
+            if self._readers is not self._writer and not self._lazy:
                 await self._readers.open()
         except BaseException:
             await self.close()
@@ -75,7 +82,21 @@ class SQLiteDriver:
     def lend(self, write: bool) -> CoroutineType[Any, Any, ThreadConnection]:
         return self._writer.acquire() if write else self._readers.acquire()
 
+    def at_hand(self, write: bool) -> ThreadConnection | None:
+        return self._writer.at_hand() if write else self._readers.at_hand()
+
+    async def lend_snapshot(self) -> ThreadConnection:
+        """A connection that may write, for a transaction that begins by reading."""
+        connection = await self._snapshots.acquire()
+        if self._snapshots is not self._writer:
+            self._on_snapshots.add(connection)
+        return connection
+
     def take_back(self, connection: Any, suspect: bool = False) -> None:
+        if connection in self._on_snapshots:
+            self._on_snapshots.discard(connection)
+            self._snapshots.release(connection, suspect)
+            return
         pool = self._readers if connection.reader else self._writer
         pool.release(connection, suspect)
 
@@ -83,6 +104,7 @@ class SQLiteDriver:
         # Readers first: the last one out, the writer, then folds the log into the file.
         if self._readers is not self._writer:
             await self._readers.close()
+            await self._snapshots.close()
         await self._writer.close()
 
     def translate(self, error: Exception) -> RowsteadError | None:
@@ -93,6 +115,10 @@ class SQLiteDriver:
 
     async def _connect_reader(self) -> ThreadConnection:
         return await self._connect(self._read)
+
+    async def _connect_snapshot(self) -> ThreadConnection:
+        # The writer has made the file.
+        return await self._connect(self._write)
 
     async def _connect(self, settings: Settings) -> ThreadConnection:
         connection = ThreadConnection(settings)

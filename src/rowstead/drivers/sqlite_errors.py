@@ -95,11 +95,13 @@ def _duplicate(message: str) -> RowsteadError:
         return DuplicateError(
             f"a row with this key exists already ({message})", constraint=index and index[1]
         )
-    return DuplicateError(
+    error = DuplicateError(
         f"{table} already has a row with this {', '.join(columns)} ({message})",
         table=table,
         column=columns[0] if len(columns) == 1 else None,
     )
+    error.columns = tuple(columns)
+    return error
 
 
 def _not_null(message: str) -> RowsteadError:
@@ -140,6 +142,8 @@ def _sql(message: str) -> RowsteadError:
         return UndefinedColumnError(f"{where} no column {column}", table=table, column=column)
     if "number of bindings" in message:
         return ValidationError(message)
+    if message == "integer overflow":
+        return DataError("a sum of whole numbers is larger than SQLite's 64 bits; sum a part, or decimals")
     return StatementError(f"SQLite refused the SQL: {message}")
 
 

@@ -6,11 +6,12 @@ expression may use them. Knows `sqlite3` and nothing of connections' states.
 
 from __future__ import annotations
 
+import json
 import re
 import sqlite3
 from functools import lru_cache
 
-from rowstead.decimals import decimal_key, decimal_sum
+from rowstead.decimals import decimal_key, decimal_sum, decimals_together
 from rowstead.errors import DataError
 
 Stored = int | float | str | bytes | None
@@ -21,6 +22,7 @@ def register(connection: sqlite3.Connection) -> None:
     for name, arguments, function in (
         ("rowstead_decimal", 1, _decimal),
         ("rowstead_decimal_add", 2, _decimal_add),
+        ("rowstead_decimals", 2, _decimals),
         ("rowstead_ilike", 2, _ilike),
         ("rowstead_bytes", 1, _bytes),
     ):
@@ -45,6 +47,13 @@ def _decimal_add(a: Stored, b: Stored) -> str | None:
     if isinstance(a, bytes) or isinstance(b, bytes):
         raise DataError("a blob is no decimal number")
     return decimal_sum(a, b)
+
+
+def _decimals(function: str, stored: str) -> str | None:
+    """The sum, min, max or avg of the numbers in a JSON list; its nulls are left out."""
+    # A function of the list, and not an aggregate: those cannot be registered on every connection.
+    numbers = [number for number in json.loads(stored, parse_float=str) if number is not None]
+    return decimals_together(function, numbers) if numbers else None
 
 
 def _bytes(hexadecimal: str | None) -> bytes | None:

@@ -2,7 +2,8 @@
 
 One hop for each operation: execute, fetch and commit travel together. A short read does not even
 hop: it runs where it stands, within a budget that SQLite itself keeps, and what turns out longer
-starts anew in the thread. Must not know SQL's meaning nor pools.
+starts anew in the thread. So does a short write outside a transaction, while commits are known to be
+quick (`sqlite_pace`). Must not know SQL's meaning nor pools.
 """
 
 from __future__ import annotations
@@ -11,11 +12,14 @@ import asyncio
 import re
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from enum import Enum
 from queue import SimpleQueue
+from time import perf_counter
 from typing import Any, TypeVar
 
 from rowstead.drivers.base import RawResult
 from rowstead.drivers.sqlite_connection import Settings, SQLiteConnection
+from rowstead.drivers.sqlite_pace import Pace
 from rowstead.errors import HandleClosed, UsageError
 from rowstead.plan import Record
 
@@ -26,13 +30,23 @@ Job = tuple["asyncio.Future[Any]", Callable[..., Any], tuple[Any, ...]]
 PUSH_EVERY = 0.01
 """Seconds between two interrupts of a cancelled statement: one alone may come just before it starts."""
 TURNS = 16
-"""Reads in a row that do not let other tasks run."""
+"""Short statements in a row that do not let other tasks run."""
 KNOWN_TEXTS = 1024
 
 # A call, a subquery or a virtual table can do any amount of work in one step of SQLite's machine,
 # where no budget is looked at; a column that equals a value cannot.
 _SHORT = re.compile(r"SELECT [^(]*\Z", re.DOTALL)
 _LONG = re.compile(r"\b(MATCH|LIKE|GLOB|UNION|JOIN|GROUP|DISTINCT)\b", re.IGNORECASE)
+# Lists of columns and values stand in brackets; a call has them right behind its name.
+_SHORT_WRITE = re.compile(r"(?:INSERT INTO|UPDATE|DELETE FROM) (?:(?!\w\(|\(SELECT).)*\Z", re.DOTALL)
+
+
+class _Kind(Enum):
+    """What a statement's text says of how long it may take."""
+
+    LONG = 0
+    SHORT_READ = 1
+    SHORT_WRITE = 2
 
 
 class ThreadConnection:
@@ -47,7 +61,8 @@ class ThreadConnection:
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self.dirty = False
         self._closed = False
-        self._short: dict[str, bool] = {}
+        self._kinds: dict[str, _Kind] = {}
+        self._pace = Pace()
         self._turns = 0
         threading.Thread(
             target=_work, args=(self._jobs, self._connection), name="rowstead-sqlite", daemon=True
@@ -75,22 +90,25 @@ class ThreadConnection:
 
     async def fetch(self, text: str, params: Sequence[Any]) -> list[Record]:
         connection = self._connection
-        short = self._short.get(text)
-        if short is None:
-            short = self._classify(text)
-        if short and not self._closed:
+        kind = self._kinds.get(text) or self._classify(text)
+        if kind is _Kind.SHORT_READ and not self._closed:
             records = connection.fetch_quickly(text, params)
             if records is not None:
                 self._turns += 1
                 if self._turns >= TURNS:
-                    self._turns = 0
-                    await asyncio.sleep(0)
+                    await self._let_others_run()
                 return records
-            self._short[text] = False
+            self._kinds[text] = _Kind.LONG
+        elif kind is _Kind.SHORT_WRITE and not connection.in_transaction:
+            return await self._write(connection.fetch_quickly, connection.fetch, text, params)
         return await self._hop(connection.fetch, text, params)
 
     async def execute(self, text: str, params: Sequence[Any]) -> int:
-        return await self._hop(self._connection.execute, text, params)
+        connection = self._connection
+        kind = self._kinds.get(text) or self._classify(text)
+        if kind is _Kind.SHORT_WRITE and not connection.in_transaction:
+            return await self._write(connection.execute_quickly, connection.execute, text, params)
+        return await self._hop(connection.execute, text, params)
 
     async def fetch_raw(self, text: str, params: Sequence[Any]) -> RawResult:
         return await self._hop(self._connection.fetch_raw, text, params)
@@ -135,11 +153,47 @@ class ThreadConnection:
         # The thread holds the queue but not this object, so it ends with whoever forgot to close.
         self._jobs.put(None)
 
-    def _classify(self, text: str) -> bool:
-        if len(self._short) >= KNOWN_TEXTS:
-            self._short.clear()
-        short = self._short[text] = _SHORT.match(text) is not None and _LONG.search(text) is None
-        return short
+    def _classify(self, text: str) -> _Kind:
+        kind = _Kind.LONG
+        if _LONG.search(text) is None:
+            if _SHORT.match(text) is not None:
+                kind = _Kind.SHORT_READ
+            elif _SHORT_WRITE.match(text) is not None:
+                kind = _Kind.SHORT_WRITE
+        if len(self._kinds) >= KNOWN_TEXTS:
+            self._kinds.clear()
+        self._kinds[text] = kind
+        return kind
+
+    async def _let_others_run(self) -> None:
+        self._turns = 0
+        await asyncio.sleep(0)
+
+    async def _write(
+        self,
+        quickly: Callable[[str, Sequence[Any]], R | None],
+        patiently: Callable[[str, Sequence[Any]], R],
+        text: str,
+        params: Sequence[Any],
+    ) -> R:
+        """Run a short write that is a transaction of its own: here while commits are quick, else there."""
+        pace = self._pace
+        if pace.allows(text):
+            self._turns += 1
+            if self._turns >= TURNS:
+                # Before and not after: who is cancelled here has written nothing.
+                await self._let_others_run()
+            if not self._closed:
+                pace.begin()
+                try:
+                    result = quickly(text, params)
+                finally:
+                    pace.end()
+                if result is not None:
+                    return result
+                pace.forget(text)
+        fold = self._connection.fold if pace.fold_is_due() else None
+        return await self._hop(_timed, patiently, text, params, pace, fold)
 
     async def _hop(self, function: Callable[..., R], *arguments: Any) -> R:
         """Run a function in the thread and wait for its result."""
@@ -167,6 +221,22 @@ class ThreadConnection:
             except asyncio.CancelledError:
                 continue  # the cancellation under way is raised when the job has ended
         connection.stop = self._closed
+
+
+def _timed(
+    run: Callable[[str, Sequence[Any]], R],
+    text: str,
+    params: Sequence[Any],
+    pace: Pace,
+    fold: Callable[[], None] | None,
+) -> R:
+    """Run a write in the thread and note how long it took; before it, where due, fold the log."""
+    if fold is not None:
+        fold()
+    started = perf_counter()
+    result = run(text, params)
+    pace.ran_in_thread(text, perf_counter() - started)
+    return result
 
 
 def _nothing() -> None:

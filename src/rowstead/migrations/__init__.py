@@ -5,15 +5,20 @@ The faces call these; a session runs them: `session.plan(migrate_plan(folder, di
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from rowstead.compiled import Compiler
 from rowstead.dialects import Dialect
 from rowstead.migrations.facts import facts_of
 from rowstead.migrations.formats import plain
 from rowstead.migrations.formats.plain import files
 from rowstead.migrations.migration import Migration, MigrationEvent, MigrationStatus, OnEvent
 from rowstead.migrations.runner import Runner
+from rowstead.migrations.store import Fill, SchemaStore
 from rowstead.plan import Plan
+from rowstead.schema import Table
 
 __all__ = [
     "LOCK_TIMEOUT",
@@ -23,6 +28,7 @@ __all__ = [
     "OnEvent",
     "files",
     "migrate_in_transaction_plan",
+    "migrate_operations_plan",
     "migrate_plan",
     "preview_plan",
     "status_plan",
@@ -68,6 +74,30 @@ def migrate_in_transaction_plan(
     """
     runner = _runner(folder, dialect, paramstyle, source, on_event)
     return (yield from runner.migrate_in_transaction(lock_timeout))
+
+
+def migrate_operations_plan(
+    migrations: Any,
+    wanted: Mapping[str, Table],
+    store: SchemaStore,
+    fill: Fill,
+    compiler: Compiler,
+    *,
+    lock_timeout: float = LOCK_TIMEOUT,
+    on_event: OnEvent | None = None,
+) -> Plan[list[int]]:
+    """Apply what is pending of a list of schema operations; the result is the versions, in order.
+
+    `wanted` is the schema in which the operations' definitions stand and which they lead to. For a
+    handle that is not in a transaction. Raises ValidationError (the list is wrong, or rows do not fit
+    what is wanted), ForeignKeyError (rows refer to none), MigrationError (the list does not go on from
+    what was applied, or an operation cannot be carried out), TimeoutExceeded (another runner). Each
+    migration is applied whole or not at all.
+    """
+    from rowstead.migrations.operating import Operating
+
+    operating = Operating(migrations, wanted, store, fill, compiler)
+    return (yield from operating.migrate(lock_timeout, on_event))
 
 
 def status_plan(

@@ -7,8 +7,9 @@ spaces.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from rowstead.dialects import Dialect
 from rowstead.errors import UsageError
@@ -24,6 +25,22 @@ from rowstead.migrations.doubt import (
 from rowstead.migrations.ledger import LEDGER
 from rowstead.migrations.lock import AdvisoryLock, Lock, LockFile
 from rowstead.migrations.split import POSTGRESQL_SYNTAX, SQLITE_SYNTAX, Statement, Syntax
+from rowstead.plan import Atomic, Call, Finally, Pinned, Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuild:
+    """What goes with making a table anew under its old name."""
+
+    own_objects: str
+    """Name and SQL of a table's (`?`) triggers and indexes, which go when it is dropped."""
+    before: str
+    after: str
+    """Around a rebuild, inside the transaction."""
+    broken_keys: str
+    """(table, row, referred table, number of the foreign key) of each row that refers to none."""
+    key_columns: str
+    """The columns of a table's (`?`) foreign key of a number (`?`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +61,12 @@ class Facts:
     """SQLSTATEs by which the server refuses such a statement, before anything was kept of it."""
     otherwise: Sequence[tuple[re.Pattern[str], Doubt]]
     """How a statement that was refused in a transaction and is not listed above is settled."""
+    rebuilding: Callable[[Atomic[Any]], Plan[Any]]
+    """Runs a transaction in which tables may be rebuilt."""
+    rebuild: Rebuild | None
+    """How a table is made anew; None where tables are altered in place."""
+    drop_trigger: str | None
+    """Drops the trigger of a name; None where a trigger's name is not enough to find it."""
 
     def sets_session(self, statement: Statement) -> bool:
         return self.session.match(" ".join(statement.words)) is not None
@@ -75,6 +98,29 @@ def facts_of(dialect: Dialect) -> Facts:
 def _first(kinds: Sequence[tuple[re.Pattern[str], Doubt]], statement: Statement) -> Doubt | None:
     words = " ".join(statement.words)
     return next((doubt for pattern, doubt in kinds if pattern.match(words)), None)
+
+
+def _plainly(transaction: Atomic[Any]) -> Plan[Any]:
+    return (yield transaction)
+
+
+def _without_foreign_keys(transaction: Atomic[Any]) -> Plan[Any]:
+    """A rebuild drops the old table, and with foreign keys on that deletes its rows: all children of a
+    parent would be deleted with them. Inside a transaction the setting cannot be changed.
+
+    https://www.sqlite.org/lang_altertable.html#otheralter
+    """
+    return (yield Pinned(_switched(transaction)))
+
+
+def _switched(transaction: Atomic[Any]) -> Plan[Any]:
+    yield Call("PRAGMA foreign_keys = OFF", raw=True)
+    return (yield Finally(_plainly(transaction), _restored()))
+
+
+def _restored() -> Plan[None]:
+    yield Call("PRAGMA legacy_alter_table = OFF", raw=True)
+    yield Call("PRAGMA foreign_keys = ON", raw=True)
 
 
 # Names rather than row versions: a vacuum in between must not look like a change.
@@ -115,6 +161,9 @@ FACTS: Mapping[str, Facts] = {
             (re.compile(r"(CALL|DO)\b"), Unknowable()),
             (re.compile(""), Catalogue(_POSTGRESQL_CATALOGUE)),
         ),
+        rebuilding=_plainly,
+        rebuild=None,
+        drop_trigger=None,
     ),
     "sqlite": Facts(
         syntax=SQLITE_SYNTAX,
@@ -125,5 +174,18 @@ FACTS: Mapping[str, Facts] = {
         standing_alone=((re.compile(r"VACUUM\b"), Repeatable()),),
         refused_in_transaction=frozenset(),
         otherwise=(),
+        rebuilding=_without_foreign_keys,
+        rebuild=Rebuild(
+            own_objects=(
+                "SELECT name, sql FROM sqlite_master "
+                "WHERE tbl_name = ? AND type IN ('index', 'trigger') AND sql IS NOT NULL"
+            ),
+            # Else RENAME TO fails where a view or a trigger names the table, which is gone in that moment.
+            before="PRAGMA legacy_alter_table = ON",
+            after="PRAGMA legacy_alter_table = OFF",
+            broken_keys='SELECT "table", rowid, parent, fkid FROM pragma_foreign_key_check',
+            key_columns='SELECT "from" FROM pragma_foreign_key_list(?) WHERE id = ? ORDER BY seq',
+        ),
+        drop_trigger="DROP TRIGGER IF EXISTS {name}",
     ),
 }

@@ -8,9 +8,31 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
+from rowstead.errors import RowsteadError
 from rowstead.migrations.split import Statement
+from rowstead.plan import Plan
+
+
+class Work(Protocol):
+    """A migration that is no list of statements: what it does depends on what it finds.
+
+    It is one transaction, like a migration of statements.
+    """
+
+    @property
+    def rebuilds(self) -> bool:
+        """Whether tables may be made anew in it."""
+        ...
+
+    def plan(self) -> Plan[None]:
+        """Do it, inside the transaction."""
+        ...
+
+    def failed(self, error: RowsteadError, before: str) -> RowsteadError:
+        """The error to raise for one that stopped it; `before` says what was applied before it."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +44,8 @@ class Migration:
     down: tuple[Statement, ...]
     checksum: str
     transactional: bool
+    work: Work | None = None
+    """What is done in place of `up`."""
 
 
 @dataclass(frozen=True, slots=True)

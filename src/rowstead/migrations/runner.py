@@ -12,7 +12,8 @@ migrations and the ledger, and for what an error says. It must not know where mi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
 
 from rowstead.dialects import Dialect
 from rowstead.errors import DuplicateError, MigrationError, RowsteadError, UsageError
@@ -25,10 +26,14 @@ from rowstead.migrations.split import Statement, split
 from rowstead.migrations.state import compare, require_consistent, require_no_transaction_control
 from rowstead.plan import Atomic, Call, Plan, Record
 
+Require: TypeAlias = Callable[[Mapping[str, Entry], Sequence[Migration]], Plan[None]]
+"""Refuses by raising MigrationError; given the ledger's entries and the migrations that are pending."""
+
 
 class Runner:
     """Migrations of one source against one database. `folder` and `source` are for the ledger's rows
-    and messages; `on_event` hears what is done while it is done."""
+    and messages; `on_event` hears what is done while it is done; `require` refuses what may not follow
+    on the ledger's entries (for files: what drifted or is missing)."""
 
     def __init__(
         self,
@@ -39,6 +44,7 @@ class Runner:
         folder: str,
         source: str,
         on_event: OnEvent | None = None,
+        require: Require | None = None,
     ) -> None:
         self._migrations = migrations
         self._facts: Facts = facts_of(dialect)
@@ -46,6 +52,7 @@ class Runner:
         self._folder = folder
         self._source = source
         self._on_event = on_event
+        self._require = require or self._consistent
         self._applied: list[str] = []
 
     def status(self) -> Plan[MigrationStatus]:
@@ -56,8 +63,9 @@ class Runner:
 
     def preview(self) -> Plan[list[str]]:
         """What `migrate` would apply; refuses what it would refuse. Writes nothing."""
-        status = yield from self.status()
-        return [migration.id for migration in self._pending(status)]
+        ledger = yield from self._find()
+        entries: dict[str, Entry] = (yield from ledger.entries()) if ledger else {}
+        return [migration.id for migration in (yield from self._pending(entries))]
 
     def migrate(self, lock_timeout: float) -> Plan[list[str]]:
         """Apply what is pending and give the ids. Raises MigrationError, ValidationError, TimeoutExceeded."""
@@ -82,6 +90,8 @@ class Runner:
     def _join(self) -> Plan[list[str]]:
         ledger, pending = yield from self._prepare()
         for migration in pending:
+            if migration.work is not None:
+                raise UsageError("migrations of operations cannot be applied inside a transaction")
             if not migration.transactional:
                 raise UsageError(
                     f"{migration.id} is marked rowstead:no-transaction and cannot be applied inside a "
@@ -99,14 +109,18 @@ class Runner:
         if ledger is None:
             created: Ledger = yield Atomic(self._create())
             ledger = created
-        status = compare(self._migrations, (yield from ledger.entries()))
-        return ledger, self._pending(status)
+        return ledger, (yield from self._pending((yield from ledger.entries())))
 
-    def _pending(self, status: MigrationStatus) -> list[Migration]:
-        require_consistent(status, self._folder, self._source)
+    def _pending(self, entries: Mapping[str, Entry]) -> Plan[list[Migration]]:
+        status = compare(self._migrations, entries)
         pending = [m for m in self._migrations if m.id in set(status.pending)]
+        yield from self._require(entries, pending)
         require_no_transaction_control(pending)
         return pending
+
+    def _consistent(self, entries: Mapping[str, Entry], _pending: Sequence[Migration]) -> Plan[None]:
+        yield from ()
+        require_consistent(compare(self._migrations, entries), self._folder, self._source)
 
     def _find(self) -> Plan[Ledger | None]:
         return (yield from ledgers.find(self._calls, self._source, self._facts.find_ledger))
@@ -122,7 +136,11 @@ class Runner:
     def _whole(self, ledger: Ledger, migration: Migration) -> Plan[bool]:
         """Apply a migration in one transaction; False when another runner did."""
         try:
-            yield Atomic(self._together(ledger, migration))
+            transaction = Atomic(self._together(ledger, migration))
+            if migration.work is not None and migration.work.rebuilds:
+                yield from self._facts.rebuilding(transaction)
+            else:
+                yield transaction
         except MigrationError:
             raise
         except RowsteadError as error:
@@ -132,11 +150,15 @@ class Runner:
                 return False
             if entry is not None:
                 raise self._overtaken(migration) from error
+            if migration.work is not None:
+                raise migration.work.failed(error, self._before()) from error
             raise self._failed(migration, None, error, "nothing of this file was kept") from error
         return True
 
     def _together(self, ledger: Ledger, migration: Migration) -> Plan[None]:
         yield ledger.add(migration)
+        if migration.work is not None:
+            yield from migration.work.plan()
         for statement in migration.up:
             try:
                 yield _run(statement)

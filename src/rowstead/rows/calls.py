@@ -10,19 +10,32 @@ from typing import Any, NamedTuple, TypeVar
 
 from rowstead import bulk
 from rowstead.access import FULL_ACCESS, Access
-from rowstead.compiled import Compiler
-from rowstead.conditions import Shape, Where, has_subquery, is_everything, read, read_count
+from rowstead.compiled import MAX_TEXTS, Compiler
+from rowstead.conditions import Shape, Where, has_subquery, is_everything, is_plain, read, read_count
 from rowstead.errors import ValidationError, did_you_mean
 from rowstead.ordering import Order, Sort, read_order
 from rowstead.paging import Page, Walk, counted_page, following_page
 from rowstead.plan import Call, Plan, Record
-from rowstead.rows.given import KEY_TYPES, by_key, changed, given_by, groups_of, insertable, key_filter
+from rowstead.rows.given import (
+    KEY_TYPES,
+    by_key,
+    changed,
+    given_by,
+    groups_of,
+    insertable,
+    key_filter,
+    picker,
+)
 from rowstead.rows.results import carry, carry_all
 from rowstead.rows.row import Row
 from rowstead.schema import Table
 from rowstead.statements import Target, require_key
 
 R = TypeVar("R", bound=Row)
+
+
+KEPT_TARGETS = (type(None), str)
+"""Conflict targets that can be part of what a statement is kept by."""
 
 
 class Query(NamedTuple):
@@ -47,6 +60,12 @@ def filters(
 
 def get(compiler: Compiler, model: type[R], named: Mapping[str, Any]) -> Call[R | None]:
     table = model.__rowstead__()
+    given = tuple(named.values())
+    # Names and types say all of a filter whose values are plain: the same ones need not be read again.
+    asked = (table, tuple(named), tuple(map(type, given)))
+    again = compiler.gets.get(asked)
+    if again is not None:
+        return again.get_again(given)
     shape, values = read(named, table)
     for term in shape[1:]:
         if term[0] == "in" and (term[2].number is None or term[2].number + term[2].has_null > 0):
@@ -54,7 +73,10 @@ def get(compiler: Compiler, model: type[R], named: Mapping[str, Any]) -> Call[R 
                 f"get gives one row and takes no list ({term[1]!r}); use query", table=table.name
             )
     compiled = compiler.get(("get", table, table.all, shape))
-    return compiled.call(values, compiled.read_one)
+    call = compiled.call(values, compiled.read_one)
+    if is_plain(asked[2]) and compiled.travel_as_they_are(asked[2]) and len(compiler.gets) < MAX_TEXTS:
+        compiler.gets[asked] = compiled
+    return call
 
 
 def query(
@@ -168,14 +190,25 @@ def insert(
     compiler: Compiler, row: R, on_conflict: str | None, conflict_target: str | Iterable[str] | None
 ) -> Call[R]:
     table = row.__rowstead__()
+    asked = ("insert", table, frozenset(row.__pydantic_fields_set__), on_conflict, conflict_target)
+    again = compiler.again.get(asked) if type(conflict_target) in KEPT_TARGETS else None
+    if again is not None:
+        compiled, pick = again
+        values = pick(row.__dict__)
+        if compiled.travel_as_they_are(tuple(map(type, values))):
+            return compiled.stored_again(values, _stored(row, compiled.read_one))
     target = target_of(table, on_conflict, conflict_target)
     given, values = insertable(row, table, target)
     compiled = compiler.get(("insert", table, given, target, table.all))
-    return compiled.call(values, _stored(row, compiled.read_one))
+    if isinstance(values, tuple) and type(conflict_target) in KEPT_TARGETS:
+        compiler.keep_again(asked, compiled, picker([name for name, _ in given]))
+    return compiled.stored(values, _stored(row, compiled.read_one))
 
 
 def _stored(row: R, read_one: Callable[[Sequence[Record]], Any]) -> Callable[[Sequence[Record]], R]:
     """Reads the stored row back; the given one where the database ignored it."""
+    if not row.__fields_not_in_db__:
+        return lambda records: read_one(records) if records else row
 
     def read_stored(records: Sequence[Record]) -> R:
         return carry(row, read_one(records)) if records else row
@@ -226,6 +259,13 @@ def _guarded(row: Row, table: Table, where: Where) -> tuple[Shape, Sequence[Any]
 
 def update(compiler: Compiler, row: R, where: Where) -> Call[R | None]:
     table = row.__rowstead__()
+    asked = ("update", table, frozenset(row.__pydantic_fields_set__))
+    again = compiler.again.get(asked) if where is None else None
+    if again is not None:
+        compiled, pick = again
+        values = pick(row.__dict__)
+        if compiled.travel_as_they_are(tuple(map(type, values))):
+            return compiled.stored_again(values, _changed(row, compiled.read_one))
     shape, key_values = _guarded(row, table, where)
     given, values = given_by(row, table, skip=table.key)
     if not given:
@@ -233,11 +273,16 @@ def update(compiler: Compiler, row: R, where: Where) -> Call[R | None]:
             f"there is nothing to update: no non-PK fields of {table.name} are set", table=table.name
         )
     compiled = compiler.get(("update", table, given, shape, table.all))
+    if where is None and isinstance(values, tuple) and KEY_TYPES.issuperset(map(type, key_values)):
+        compiler.keep_again(asked, compiled, picker([*(name for name, _ in given), *table.key]))
+    return compiled.stored([*changed(values), *key_values], _changed(row, compiled.read_one))
 
-    def read_changed(records: Sequence[Record]) -> R | None:
-        return carry(row, compiled.read_one(records)) if records else None
 
-    return compiled.call([*changed(values), *key_values], read_changed)
+def _changed(row: R, read_one: Callable[[Sequence[Record]], Any]) -> Callable[[Sequence[Record]], R | None]:
+    """Reads the changed row back; None where there was none."""
+    if not row.__fields_not_in_db__:
+        return read_one
+    return lambda records: carry(row, read_one(records)) if records else None
 
 
 def update_where(compiler: Compiler, row: Row, where: Where) -> Call[int]:

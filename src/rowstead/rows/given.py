@@ -9,11 +9,11 @@ import datetime
 import decimal
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import Any, NamedTuple
 
 from rowstead.bulk import Group
-from rowstead.compiled import columns_of
+from rowstead.columnar import Columnar
 from rowstead.conditions import VALUE, Shape, read
 from rowstead.errors import ValidationError
 from rowstead.rows.row import Row
@@ -46,14 +46,14 @@ def _choice(table: Table, skip: Sequence[str], chosen: set[str]) -> _Choice:
     found = kept.get(key)
     if found is None:
         names = [name for name in table.columns if name in chosen and name not in skip]
-        found = _Choice(tuple((name, VALUE) for name in names), _picker(names))
+        found = _Choice(tuple((name, VALUE) for name in names), picker(names))
         if len(kept) >= MAX_CHOICES:
             kept.clear()
         kept[key] = found
     return found
 
 
-def _picker(names: Sequence[str]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
+def picker(names: Sequence[str]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
     """What gives these fields' values, in order."""
     if len(names) < 2:
         return lambda fields: tuple(fields[name] for name in names)
@@ -135,20 +135,12 @@ def groups_of(rows: Sequence[Row], table: Table, target: Target | None) -> list[
 
     Rows come by the ten thousand: what is asked once per group or per column is not asked per row.
     """
-    alike: dict[frozenset[str], list[int]] = {}
-    last: set[str] | None = None
-    places: list[int] = []
-    for place, row in enumerate(rows):
-        chosen = row.__pydantic_fields_set__
-        if chosen != last:
-            last = chosen
-            places = alike.setdefault(frozenset(chosen), [])
-        places.append(place)
     groups: dict[tuple[tuple[str, Any], ...], Group] = {}
-    for chosen, places in alike.items():
+    for chosen, places in _alike(rows).items():
         names = [name for name in table.columns if name in chosen]
-        values = list(map(_picker(names), [rows[i].__dict__ for i in places]))
-        if any(issubclass(t, _NOT_PLAIN) for column in columns_of(values) for t in set(map(type, column))):
+        fields = [rows[i].__dict__ for i in places]
+        values = Columnar([list(map(itemgetter(name), fields)) for name in names], len(fields))
+        if any(issubclass(t, _NOT_PLAIN) for types in values.types for t in types):
             for place in places:
                 given, changes = insertable(rows[place], table, target)
                 _join(groups, given, [changes], [place])
@@ -159,15 +151,36 @@ def groups_of(rows: Sequence[Row], table: Table, target: Target | None) -> list[
     return list(groups.values())
 
 
+_fields_set = attrgetter("__pydantic_fields_set__")
+
+
+def _alike(rows: Sequence[Row]) -> Mapping[frozenset[str], Sequence[int]]:
+    """The places of the rows on which the same fields are set."""
+    chosen: list[set[str]] = list(map(_fields_set, rows))
+    if chosen and chosen.count(chosen[0]) == len(chosen):
+        return {frozenset(chosen[0]): range(len(chosen))}
+    alike: dict[frozenset[str], list[int]] = {}
+    for place, one in enumerate(chosen):
+        alike.setdefault(frozenset(one), []).append(place)
+    return alike
+
+
 def _join(
     groups: dict[tuple[tuple[str, Any], ...], Group],
     given: tuple[tuple[str, Any], ...],
     values: Sequence[Sequence[Any]],
     places: Sequence[int],
 ) -> None:
-    group = groups.setdefault(given, Group(given, [], []))
-    group.rows.extend(values)
-    group.places.extend(places)
+    group = groups.get(given)
+    if group is None:
+        groups[given] = Group(given, values, places)
+        return
+    rows, known = group.rows, group.places
+    if not isinstance(rows, list) or not isinstance(known, list):
+        rows, known = list(rows), list(known)
+        groups[given] = Group(given, rows, known)
+    rows.extend(values)
+    known.extend(places)
 
 
 KEY_TYPES = frozenset({int, str, uuid.UUID})
@@ -189,7 +202,7 @@ def by_key(table: Table) -> tuple[Shape, Callable[[Mapping[str, Any]], Sequence[
     found = table.facts.get("shape of a key")
     if found is None:
         shape, _ = read(dict.fromkeys(require_key(table), 0), table)
-        found = table.facts["shape of a key"] = (shape, _picker(table.key))
+        found = table.facts["shape of a key"] = (shape, picker(table.key))
     return found
 
 

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from rowstead.compiled import Compiler
+from rowstead.decoders import decoder
 from rowstead.dialects import Dialect
 from rowstead.plan import Call, Plan, Record
 from rowstead.rows.row import Row
-from rowstead.values import decoder
 
 R = TypeVar("R", bound=Row)
 

@@ -22,10 +22,12 @@ from rowstead.plan import Call, Copy, Many, ManyReturning, Plan, Read
 from rowstead.sync.drivers.base import Connection, Driver, RawResult
 from rowstead.sync.drivers.urls import Options, make_driver
 from rowstead.sync.session import Session, Trace, Tracer, outcome
+from rowstead.sync.standing import StandingBlock
 from rowstead.sync.transaction import Block, Savepoint, Transaction
 from rowstead.sync.waiting import finish, sleep
 
 R = TypeVar("R")
+H = TypeVar("H")
 
 FIRST_DELAY = 0.005
 LONGEST_DELAY = 0.5
@@ -49,6 +51,7 @@ class Database(Session):
         self._closed = False
         self._replicated = bool(getattr(driver, "replicated", False))
         """Whether lending for reading may give a replica, which lags: only a `Read` may go there."""
+        self._at_hand: Callable[[bool], Connection | None] = getattr(driver, "at_hand", _nothing_at_hand)
 
     @classmethod
     def from_url(
@@ -84,9 +87,21 @@ class Database(Session):
         return self.driver.lend(write)
 
     def _once(self, call: Call[Any], write: bool) -> Any:
-        connection = self._lend(write)
+        """Run a statement that is its own transaction: what it gives, read.
+
+        Every typed statement comes through here, so it is written for few calls within calls.
+        """
+        connection = None if self._closed else self._at_hand(write)
+        if connection is None:
+            connection = self._lend(write)
         try:
-            result = self._send(connection, call)
+            if call.read is None or call.raw or self.tracer is not None:
+                result = self._send(connection, call)
+            else:
+                try:
+                    result = connection.fetch(call.text, call.params)
+                except Exception as error:
+                    self._fail(connection, error, call.text, call.table)
         except BaseException as error:
             # That it may not write is a server's answer; `_fail` has seen to it that it is looked at.
             answered = isinstance(error, ReadOnlyError) or not isinstance(error, OperationalError)
@@ -97,14 +112,12 @@ class Database(Session):
                 raise
             raise told from error.__cause__
         self.driver.take_back(connection)
-        return result
+        return result if call.read is None else call.read(result)
 
     def run(self, call: Call[R]) -> R:
         if self._replicated:
-            result = self._anywhere(call) if isinstance(call, Read) else self._once(call, True)
-        else:
-            result = self._once(call, call.writes)
-        return result if call.read is None else call.read(result)
+            return self._anywhere(call) if isinstance(call, Read) else self._once(call, True)
+        return self._once(call, call.writes)
 
     def _anywhere(self, call: Read[Any]) -> Any:
         try:
@@ -137,6 +150,19 @@ class Database(Session):
             return JoinedBlock(self)
         return Block(self, begin, write=not readonly or self._replicated)
 
+    def standing(self, isolation: str | None = None) -> StandingBlock:
+        """A transaction that is ended by hand and outlives its failed statements.
+
+        Without an isolation level it sees one moment's state, and of two that change the same the
+        first to commit wins.
+        """
+        if self._closed:
+            raise HandleClosed("this database handle is closed")
+        if isolation is None:
+            return StandingBlock(self, self.dialect.snapshot, snapshot=True)
+        begin = (self.dialect.begin(isolation, False), *self.dialect.snapshot[1:])
+        return StandingBlock(self, begin, snapshot=False)
+
     def pinned(self, plan: Plan[R]) -> R:
         connection = self._lend(True)
         suspect = True
@@ -161,11 +187,21 @@ class Database(Session):
         Serializable unless told: at the usual default level a read-add-write loses updates without
         an error. The function must be ready to run more than once.
         """
+        level = "serializable" if isolation is None else isolation
+        return self.retry(lambda: self.block(level, readonly), function, max_retries)
+
+    def retry(
+        self,
+        block: Callable[[], AbstractContextManager[H]],
+        function: Callable[[H], R],
+        max_retries: int,
+    ) -> R:
+        """Run `function` in a block that `block` makes, each time a new one, as `attempt` does."""
         delay = FIRST_DELAY
         for tries_left in range(max_retries, -1, -1):
             started = monotonic()
             try:
-                with self.block("serializable" if isolation is None else isolation, readonly) as transaction:
+                with block() as transaction:
                     return function(transaction)
             except RowsteadError as error:
                 if not error.retryable or not tries_left:
@@ -175,6 +211,10 @@ class Database(Session):
             sleep(delay * random.uniform(0.5, 1.5))
             delay *= 2
         raise AssertionError("unreachable")
+
+
+def _nothing_at_hand(_write: bool) -> None:
+    """For drivers without a pool of their own."""
 
 
 class PinnedSession(Session):

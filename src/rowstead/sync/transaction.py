@@ -56,6 +56,8 @@ class Transaction(Session):
         self.connection = connection
         self.depth = depth
         self.wrote = False
+        self.identity: str | None = None
+        """The transaction's id, where a write has brought it along."""
         self.failure: BaseException | None = None
         self._ended = False
         self._turn = Lock()
@@ -94,22 +96,45 @@ class Transaction(Session):
         self._nested = None
         self._turn.release()
 
+    def kept(self) -> None:
+        """A nested block was kept; who holds the turn says so."""
+
     def fail(self, error: BaseException) -> None:
         """Nothing more can be kept: the block rolls back whatever happens now."""
         if self.failure is None:
             self.failure = error
 
     def _step(self, call: Call[Any]) -> Any:
-        self.take_turn()
+        if not self._turn.take():
+            self.take_turn()
+        elif self._ended or self.failure is not None:
+            self._turn.release()
+            self.check()
         try:
             if call.writes:
                 self.wrote = True
-            return self._send(self.connection, call)
+                if call.brings_id and self.identity is None and self.dialect.returned_id is not None:
+                    return self._identified(call, self.dialect.returned_id)
+            if call.read is None or call.raw or self.tracer is not None:
+                return self._send(self.connection, call)
+            # As `_send` does, with a call less: most statements of a block come through here.
+            try:
+                return self.connection.fetch(call.text, call.params)
+            except Exception as error:
+                self._fail(self.connection, error, call.text, call.table)
         except BaseException as error:
             self.fail(error)
             raise
         finally:
             self.give_turn()
+
+    def _identified(self, call: Call[Any], returned_id: str) -> Sequence[Record]:
+        """The first row that is written brings the transaction's id: else a round trip would ask for it."""
+        asking = Call(call.text + returned_id, call.params, call.read, writes=True, table=call.table)
+        records: Sequence[Record] = self._send(self.connection, asking)
+        if records:
+            self.identity = records[0][-1]
+        return records
 
     def run(self, call: Call[R]) -> R:
         result = self._step(call)
@@ -181,6 +206,8 @@ class Savepoint(AbstractContextManager[Transaction]):
             if error is None and inner.failure is None:
                 finish(self._send(f"RELEASE SAVEPOINT {self._name}"))
                 outer.wrote = outer.wrote or inner.wrote
+                outer.identity = outer.identity or inner.identity
+                finish(outer.kept())
             elif outer.connection.in_transaction:
                 finish(self._undo())
             else:
@@ -281,8 +308,8 @@ class Block(AbstractContextManager[Transaction]):
     def _identity(self, transaction: Transaction) -> str | None:
         """The transaction's id, asked before COMMIT, so that a lost COMMIT can be asked after."""
         question = self._session.dialect.transaction_id
-        if question is None or not transaction.wrote:
-            return None
+        if transaction.identity is not None or question is None or not transaction.wrote:
+            return transaction.identity
         call: Call[Any] = Call(question, read=_first_value)
         return _first_value(self._session._send(transaction.connection, call))  # pyright: ignore[reportPrivateUsage]
 

@@ -78,6 +78,14 @@ class Lock:
     def locked(self) -> bool:
         return self._held
 
+    def take(self) -> bool:
+        """Take it if it is free; False: `acquire` has to wait."""
+        with self._mutex:
+            if self._held:
+                return False
+            self._held = True
+            return True
+
     def acquire(self) -> None:
         with self._mutex:
             if not self._held:

@@ -327,6 +327,9 @@ class PsycopgDriver:
     def lend(self, write: bool) -> PsycopgConnection | PooledConnection:
         return self.pool.acquire()
 
+    def at_hand(self, write: bool) -> PsycopgConnection | PooledConnection | None:
+        return self.pool.at_hand()
+
     def take_back(self, connection: Any, suspect: bool = False) -> None:
         self.pool.release(connection, suspect)
 

@@ -1,7 +1,8 @@
 # Generated from rowstead/drivers/sqlite.py by scripts/make_sync.py; do not edit.
 """SQLite as a driver: one connection that writes, several that read, each in its own pool.
 
-WAL lets readers see the last committed state while the writer works. A database in memory is one
+WAL lets readers see the last committed state while the writer works. Transactions that begin on a
+snapshot and may write later have connections of their own. A database in memory is one
 connection, which all who use the handle take in turn. Must not know SQL beyond its own settings.
 """
 
@@ -20,6 +21,8 @@ from rowstead.sync.drivers.pool import Pool
 Connect = Callable[[], SQLiteConnection]
 
 READERS = 4
+SNAPSHOTS = 64
+"""Transactions on snapshots, each on a connection of its own, that may be open at once."""
 BUSY_TIMEOUT = 30.0
 """Seconds to wait for another process or handle that writes to the file."""
 
@@ -38,6 +41,7 @@ class SQLiteDriver:
     def __init__(self, path: str, options: Options | None = None, *, mode: str = "rwc") -> None:
         options = options or Options()
         self.path = path
+        self._lazy = options.lazy
         low, high = options.bounds(READERS)
         self._write = Settings(path, mode, mode == "ro", BUSY_TIMEOUT, options.statement_timeout)
         self._read = Settings(path, "ro", True, BUSY_TIMEOUT, options.statement_timeout)
@@ -54,18 +58,21 @@ class SQLiteDriver:
             )
 
         if path == MEMORY:
-            self._writer = self._readers = pool(self._connect_writer, 1, 1)
+            self._writer = self._readers = self._snapshots = pool(self._connect_writer, 1, 1)
         elif mode == "ro":
-            self._writer = self._readers = pool(self._connect_reader, low, high)
+            self._writer = self._readers = self._snapshots = pool(self._connect_reader, low, high)
         else:
             self._writer = pool(self._connect_writer, 1, 1)
             self._readers = pool(self._connect_reader, low, high)
+            self._snapshots = pool(self._connect_snapshot, 1, SNAPSHOTS)
+        self._on_snapshots: set[SQLiteConnection] = set()
+        """The connections of `_snapshots` that are lent."""
 
     def open(self) -> None:
         """Open the file, the writer first: it makes the file and heals what a crash left."""
         try:
             self._writer.open()
-            if self._readers is not self._writer:
+            if self._readers is not self._writer and not self._lazy:
                 self._readers.open()
         except BaseException:
             self.close()
@@ -74,7 +81,21 @@ class SQLiteDriver:
     def lend(self, write: bool) -> SQLiteConnection:
         return self._writer.acquire() if write else self._readers.acquire()
 
+    def at_hand(self, write: bool) -> SQLiteConnection | None:
+        return self._writer.at_hand() if write else self._readers.at_hand()
+
+    def lend_snapshot(self) -> SQLiteConnection:
+        """A connection that may write, for a transaction that begins by reading."""
+        connection = self._snapshots.acquire()
+        if self._snapshots is not self._writer:
+            self._on_snapshots.add(connection)
+        return connection
+
     def take_back(self, connection: Any, suspect: bool = False) -> None:
+        if connection in self._on_snapshots:
+            self._on_snapshots.discard(connection)
+            self._snapshots.release(connection, suspect)
+            return
         pool = self._readers if connection.reader else self._writer
         pool.release(connection, suspect)
 
@@ -82,6 +103,7 @@ class SQLiteDriver:
         # Readers first: the last one out, the writer, then folds the log into the file.
         if self._readers is not self._writer:
             self._readers.close()
+            self._snapshots.close()
         self._writer.close()
 
     def translate(self, error: Exception) -> RowsteadError | None:
@@ -92,6 +114,10 @@ class SQLiteDriver:
 
     def _connect_reader(self) -> SQLiteConnection:
         return self._connect(self._read)
+
+    def _connect_snapshot(self) -> SQLiteConnection:
+        # The writer has made the file.
+        return self._connect(self._write)
 
     def _connect(self, settings: Settings) -> SQLiteConnection:
         connection = SQLiteConnection(settings)

@@ -1,0 +1,1 @@
+"""The same work by Rowstead and by the libraries that users would pick: `python -m benchmarks.peers`."""

@@ -1,0 +1,135 @@
+"""What a missing value becomes: a constant, this moment, a UUID, a counter's next number, a function's.
+
+Works on whole columns, so that a batch takes its numbers at once. Knows no rows and no statements.
+"""
+
+from __future__ import annotations
+
+import copy
+import datetime
+import uuid
+from collections import ChainMap
+from collections.abc import Callable, Mapping, Sequence
+from time import time_ns
+from typing import Any, cast
+
+from rowstead.compiled import Compiler
+from rowstead.errors import ValidationError, did_you_mean
+from rowstead.plan import Plan
+from rowstead.schema import Column, Kind, Table
+from rowstead.sequences import pass_by, take
+
+Functions = Mapping[str, Callable[[], Any]]
+"""Custom defaults by name."""
+
+REFRESHED = frozenset({"now", "custom"})
+"""Defaults that a generated column takes anew at each update; a number or a UUID is for good."""
+_UNCHANGING = (int, float, bool, str, bytes, type(None))
+
+
+def now_for(column: Column, moment: datetime.datetime) -> Any:
+    """This moment (in UTC) as the column holds it."""
+    match column.kind:
+        case Kind.DATETIME:
+            return moment
+        case Kind.DATE:
+            return moment.date()
+        case Kind.TIME:
+            return moment.time()
+        case Kind.INT:
+            return time_ns()
+        case _:
+            return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def uuid_for(column: Column) -> Any:
+    """A random UUID as the column holds it."""
+    made = uuid.uuid4()
+    return made if column.kind is Kind.UUID else str(made)
+
+
+def fill(
+    compiler: Compiler, functions: Functions, table: Table, column: Column, count: int
+) -> Plan[Sequence[Any]]:
+    """`count` values of the column's default."""
+    default = column.default
+    if default is None:
+        return [None] * count
+    match default.kind:
+        case "static":
+            shared = isinstance(default.value, _UNCHANGING)
+            return [default.value if shared else copy.deepcopy(default.value) for _ in range(count)]
+        case "now":
+            return [now_for(column, datetime.datetime.now(datetime.UTC))] * count
+        case "uuid":
+            return [uuid_for(column) for _ in range(count)]
+        case "sequence":
+            return (yield from take(compiler, default.value, count)) if count else []
+        case _:
+            function = _registered(functions, table, column, default.value)
+            return [function() for _ in range(count)]
+
+
+def _registered(functions: Functions, table: Table, column: Column, name: str) -> Callable[[], Any]:
+    try:
+        return functions[name]
+    except KeyError:
+        raise ValidationError(
+            f"the default {name!r} of {table.name}.{column.name} has no function: "
+            f"db.register_default({name!r}, function); {did_you_mean(name, functions)}",
+            table=table.name,
+            column=column.name,
+        ) from None
+
+
+def chosen_by_hand(compiler: Compiler, column: Column, values: Sequence[Any]) -> Plan[None]:
+    """Let the column's counter go on behind the numbers that rows bring with them."""
+    if column.default is not None and column.default.kind == "sequence" and values:
+        yield from pass_by(compiler, column.default.value, max(values))
+
+
+def sequences_of(tables: Mapping[str, Table]) -> list[str]:
+    """The names of all counters that the tables' defaults take numbers from."""
+    columns = [column for table in tables.values() for column in table.columns.values()]
+    names = [c.default.value for c in columns if c.default is not None and c.default.kind == "sequence"]
+    return list(dict.fromkeys(names))
+
+
+def refreshed(
+    compiler: Compiler, functions: Functions, table: Table, given: Mapping[str, Any]
+) -> Plan[dict[str, Any]]:
+    """New values for the generated columns that an update does not name."""
+    fresh: dict[str, Any] = {}
+    for name, column in table.columns.items():
+        refreshes = column.generated and column.default is not None and column.default.kind in REFRESHED
+        if refreshes and name not in given:
+            (fresh[name],) = yield from fill(compiler, functions, table, column, 1)
+    return fresh
+
+
+class Registered:
+    """The custom defaults of one handle, or of all of them; calling it adds one."""
+
+    def __init__(self, functions: dict[str, Callable[[], Any]], shared: Functions) -> None:
+        self._own = functions
+        self.functions: Functions = ChainMap(functions, cast("dict[str, Callable[[], Any]]", shared))
+
+    def __call__(self, name: str, function: Callable[[], Any]) -> None:
+        """Let `{"custom_name": name}` be what `function()` gives, called once for each value."""
+        if not callable(function):
+            raise ValidationError(f"the default {name!r} needs a function without arguments")
+        self._own[name] = function
+
+
+class Registry:
+    """An attribute that registers custom defaults: on an instance for it alone, on the class for all."""
+
+    def __init__(self) -> None:
+        self._shared: dict[str, Callable[[], Any]] = {}
+
+    def __get__(self, instance: Any, _owner: type[Any]) -> Registered:
+        if instance is None:
+            return Registered(self._shared, {})
+        attributes: dict[str, Any] = vars(instance)
+        own: dict[str, Callable[[], Any]] = attributes.setdefault("_own_defaults", {})
+        return Registered(own, self._shared)

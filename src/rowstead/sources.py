@@ -1,0 +1,357 @@
+"""What stands in FROM beside one table: joins and common table expressions, as virtual tables.
+
+A virtual table is a `Table` whose columns are described as any table's, so that filters, orders, the
+statement cache and readers treat it as one; a fact tells how it is spelled. A join's columns have
+dotted names (`o.customer_id`); a bare name is that of the first side that has it. The values of a
+join's conditions and of a CTE's filter are given beside the table, never kept in it: the same
+specification with other values is the same table and the same statement. Virtual tables are kept in
+the facts of what they are made of, bounded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, cast
+
+import sqlalchemy as sa
+from sqlalchemy.sql.selectable import FromClause
+
+from rowstead.conditions import EVERYTHING, Shape, read, read_count
+from rowstead.criteria import Criteria
+from rowstead.dicts import ReadAll, Side, dict_rows, nested_rows
+from rowstead.errors import UndefinedTableError, ValidationError, did_you_mean
+from rowstead.expressions import CLAUSE, CTE, SOURCE, Expression, Slots, Source, detached, plain, source_of
+from rowstead.ordering import Order, read_order
+from rowstead.schema import Column, Decode, Kind, Table
+from rowstead.serialized import friendly
+from rowstead.statements import select
+
+MAX_KEPT = 64
+"""How many virtual tables are kept in one place; the oldest goes first."""
+MATCHED = "$matched"
+"""A column that we give to a side that may be missing and has no column which is never NULL."""
+_KINDS = ("inner", "left", "right", "full", "cross")
+
+
+class Ctes(NamedTuple):
+    """Common table expressions: the scope with them in it, what goes into a statement's key, their values."""
+
+    scope: Mapping[str, Table]
+    tables: tuple[Table, ...]
+    values: list[Any]
+
+
+class _Named(dict[str, Column]):
+    """A join's columns by dotted names; a bare name finds the first side's, and is not listed."""
+
+    def __init__(self, columns: Mapping[str, Column], bare: Mapping[str, str]) -> None:
+        super().__init__(columns)
+        self.bare = bare
+
+    def __missing__(self, name: str) -> Column:
+        return self[self.bare[name]]
+
+    def __contains__(self, name: object) -> bool:
+        return super().__contains__(name) or name in self.bare
+
+
+class _Part(NamedTuple):
+    """One side of a join: its alias, its table, whether rows may come without it."""
+
+    alias: str
+    table: Table
+    may_miss: bool = False
+
+    def never_null(self) -> str | None:
+        """The column by which a missing side is seen; None where no column tells."""
+        columns = [detached(self.table, name) for name in (*self.table.key, *self.table.columns)]
+        return next((c.name for c in columns if not c.nullable), None)
+
+    def names(self) -> tuple[str, ...]:
+        marked = self.may_miss and self.never_null() is None
+        return (*self.table.all, MATCHED) if marked else self.table.all
+
+    def column(self, name: str) -> Column:
+        dotted = f"{self.alias}.{name}"
+        if name == MATCHED:
+            return Column(dotted, Kind.INT, int, nullable=True)
+        return detached(self.table, name, dotted, self.may_miss)
+
+
+class _Step(NamedTuple):
+    """How one side joins those before it."""
+
+    kind: str
+    on: Shape
+
+
+class _Join(NamedTuple):
+    """A join as its virtual table knows it: the sides in order, and a step for each after the first."""
+
+    parts: tuple[_Part, ...]
+    steps: tuple[_Step, ...]
+
+
+def joined(
+    base: Table, alias: str | None, joins: Sequence[Mapping[str, Any]], scope: Mapping[str, Table]
+) -> tuple[Table, list[Any]]:
+    """`base` joined to other tables of the scope, as a virtual table, and the values of the conditions.
+
+    A join is `{"kind"?, "table", "alias"?, "on"?}`; kinds are inner (unless said), left, right, full and
+    cross; without `on` every pair of rows is joined. `on` is a filter with dotted names in which
+    `{"$column": "c.id"}` is a column, or what `on_eq` makes. A NULL equals nothing, so it joins nothing.
+    Rows come as `{alias: dict | None}`.
+
+    Raises ValidationError for anything else, UndefinedTableError and UndefinedColumnError for names.
+    """
+    table = _virtual(base.facts, _Join((_Part(_alias(base, alias), base),), ()))
+    values: list[Any] = []
+    for spec in joins:
+        table = _with(table, spec, scope, values)
+    return table, values
+
+
+def _alias(table: Table, alias: Any) -> str:
+    name = table.name if alias is None else alias
+    if not isinstance(name, str) or not name or "." in name:
+        raise ValidationError(f"a joined table needs an alias without a dot, got {name!r}", table=table.name)
+    return name
+
+
+def _with(table: Table, spec: Mapping[str, Any], scope: Mapping[str, Table], values: list[Any]) -> Table:
+    """The join with one more side. Its condition may name any side up to its own."""
+    entries = _entries(spec, "a join", ("kind", "table", "alias", "on"))
+    kind = entries.get("kind") or "inner"
+    if kind not in _KINDS:
+        raise ValidationError(f"there is no join of kind {kind!r}; {did_you_mean(str(kind), _KINDS)}")
+    right = _scoped(entries.get("table"), scope, "a join")
+    join: _Join = table.facts["join"]
+    alias = _alias(right, entries.get("alias"))
+    if alias in {part.alias for part in join.parts}:
+        raise ValidationError(f"two joined tables are called {alias!r}; give one of them an alias")
+    left_may_miss, may_miss = kind in ("right", "full"), kind in ("left", "full")
+    parts = tuple(part._replace(may_miss=part.may_miss or left_may_miss) for part in join.parts)
+    step = _Step(kind, EVERYTHING)
+    sides = _Join((*parts, _Part(alias, right, may_miss)), (*join.steps, step))
+    on = entries.get("on")
+    if not on:
+        return _virtual(table.facts, sides)
+    if kind == "cross":
+        raise ValidationError("a cross join takes no `on`; write an inner join")
+    # What the condition is read against: the same sides, joined by nothing.
+    unconditional = _virtual(table.facts, sides)
+    shape, given = read(friendly(on, unconditional), unconditional, scope=scope, column_operands=True)
+    values.extend(given)
+    return _virtual(table.facts, sides._replace(steps=(*join.steps, _Step(kind, shape))))
+
+
+def _entries(spec: Any, what: str, known: Sequence[str]) -> dict[str, Any]:
+    if not isinstance(spec, Mapping):
+        raise ValidationError(f"{what} is a dict of {', '.join(known)}; got {spec!r}")
+    entries = dict(cast("Mapping[str, Any]", spec))
+    for name in entries:
+        if name not in known:
+            raise ValidationError(f"{what} has no {name!r}; {did_you_mean(str(name), known)}")
+    return entries
+
+
+def _scoped(name: Any, scope: Mapping[str, Table], what: str) -> Table:
+    if isinstance(name, Table):
+        return name
+    found = scope.get(name) if isinstance(name, str) else None
+    if found is None:
+        raise UndefinedTableError(f"{what} names an unknown table {name!r}; {did_you_mean(str(name), scope)}")
+    return found
+
+
+def _virtual(facts: dict[str, Any], join: _Join) -> Table:
+    """The one virtual table of this join, kept in the facts of the join before it."""
+    kept: dict[_Join, Table] = facts.setdefault("joins", {})
+    found = kept.get(join)
+    if found is None:
+        found = _table_of(join)
+        _keep(kept, join, found)
+    return found
+
+
+def _keep(kept: dict[Any, Table], key: Any, table: Table) -> None:
+    if len(kept) >= MAX_KEPT:
+        # Another thread may have taken it.
+        kept.pop(next(iter(kept)), None)
+    kept[key] = table
+
+
+def _table_of(join: _Join) -> Table:
+    columns: dict[str, Column] = {}
+    bare: dict[str, str] = {}
+    for part in join.parts:
+        for name in part.names():
+            column = part.column(name)
+            columns[column.name] = column
+            bare.setdefault(name, column.name)
+
+    def hydrate(names: Sequence[str], decoders: Sequence[Decode]) -> ReadAll:
+        dotted = [name if name in columns else bare[name] for name in names]
+        return _reader(join, dotted, decoders)
+
+    def spell(slots: Slots) -> Source:
+        return _spelled(slots, table, join)
+
+    table = Table(
+        " JOIN ".join(part.alias for part in join.parts),
+        _Named(columns, bare),
+        (),
+        hydrate,
+        facts={SOURCE: spell, "join": join},
+    )
+    return table
+
+
+def _reader(join: _Join, names: Sequence[str], decoders: Sequence[Decode]) -> ReadAll:
+    """A reader of joined rows; `names` are dotted, and each side that may be missing must be told by one."""
+    places = {name: place for place, name in enumerate(names)}
+    sides: dict[str, Side] = {}
+    for part in join.parts:
+        keys = {
+            name: places[dotted] for name in part.table.all if (dotted := f"{part.alias}.{name}") in places
+        }
+        if not part.may_miss:
+            sides[part.alias] = Side(keys)
+            continue
+        telling = f"{part.alias}.{part.never_null() or MATCHED}"
+        if telling not in places:
+            raise ValidationError(
+                f"whether a row has a {part.alias!r} is told by {telling!r}: ask for it too"
+            )
+        sides[part.alias] = Side(keys, places[telling])
+    return nested_rows(sides, decoders)
+
+
+def _spelled(slots: Slots, table: Table, join: _Join) -> Source:
+    """FROM, joined step by step; the values of each condition are made when its side is reached."""
+    columns: dict[str, Expression] = {}
+    parts: list[FromClause] = []
+    for part in join.parts:
+        clause = _clause(slots, part)
+        parts.append(clause)
+        columns.update((f"{part.alias}.{name}", clause.c[name]) for name in part.names())
+    whole = parts[0]
+    source = Source(whole, _Spellings(columns, table.columns), tuple(parts))
+    criteria = Criteria(slots, table, source)
+    for step, clause in zip(join.steps, parts[1:], strict=True):
+        on = criteria.where(step.on)
+        condition = sa.true() if on is None else on
+        if step.kind == "right":
+            whole = clause.outerjoin(whole, condition)
+        else:
+            outer = step.kind in ("left", "full")
+            whole = whole.join(clause, condition, isouter=outer, full=step.kind == "full")
+    return source._replace(clause=whole)
+
+
+class _Spellings(dict[str, Expression]):
+    """The SQL of a join's columns; a bare name is its column's."""
+
+    def __init__(self, columns: Mapping[str, Expression], named: Mapping[str, Column]) -> None:
+        super().__init__(columns)
+        self._named = named
+
+    def __missing__(self, name: str) -> Expression:
+        return self[self._named[name].name]
+
+
+def _clause(slots: Slots, part: _Part) -> FromClause:
+    clause = source_of(slots, part.table).clause
+    if part.may_miss and part.never_null() is None:
+        marked = sa.literal_column("1", sa.Integer()).label(MATCHED)
+        return sa.select(*clause.c, marked).select_from(clause).subquery(part.alias)
+    return clause if part.alias == part.table.name else clause.alias(part.alias)
+
+
+def ctes(
+    specs: Sequence[Mapping[str, Any]], scope: Mapping[str, Table], *, outer_strings: bool = False
+) -> Ctes:
+    """Common table expressions in order; a later one may read the earlier ones, a name hides a table.
+
+    One is `{"name", "table", "filter"?, "columns"?, "order"?, "limit"?, "offset"?, "distinct"?}`. Its
+    tables go into the statement's key (`ctes`) and its values stand before all others.
+
+    Raises ValidationError, UndefinedTableError and UndefinedColumnError.
+    """
+    found = dict(scope)
+    tables: list[Table] = []
+    values: list[Any] = []
+    for spec in specs:
+        taken = {*found, *(table.facts[CLAUSE].name for table in tables)}
+        table = _cte(spec, found, taken, values, outer_strings)
+        tables.append(table)
+        found[table.name] = table
+    return Ctes(found, tuple(tables), values)
+
+
+class _Definition(NamedTuple):
+    """What a common table expression selects."""
+
+    name: str
+    spelled: str
+    """Not the name where a table has it: SQLite takes such an expression for one that reads itself."""
+    table: Table
+    columns: tuple[str, ...]
+    where: Shape
+    order: Order
+    limited: bool
+    offset: bool
+    distinct: bool
+
+    def spell(self, slots: Slots) -> FromClause:
+        parts = (self.columns, self.where, self.order, self.limited, self.offset, None, False, self.distinct)
+        return select(slots, self.table, *parts).cte(self.spelled)
+
+
+def _cte(
+    spec: Any, scope: Mapping[str, Table], taken: set[str], values: list[Any], outer_strings: bool
+) -> Table:
+    known = ("name", "table", "filter", "columns", "order", "limit", "offset", "distinct")
+    entries = _entries(spec, "a common table expression", known)
+    name = entries.get("name")
+    if not isinstance(name, str) or not name:
+        raise ValidationError("a common table expression needs a name")
+    source = _scoped(entries.get("table"), scope, "a common table expression")
+    columns = source.names(entries.get("columns") or source.all, "a common table expression")
+    where, given = read(entries.get("filter"), source, scope=scope, outer_strings=outer_strings)
+    values.extend(given)
+    counts = [entries.get("limit"), entries.get("offset")]
+    values.extend(read_count(w, c) for w, c in zip(("limit", "offset"), counts, strict=True) if c is not None)
+    definition = _Definition(
+        name,
+        _unused(name, taken),
+        source,
+        columns,
+        where,
+        read_order(entries.get("order"), source),
+        counts[0] is not None,
+        counts[1] is not None,
+        bool(entries.get("distinct")),
+    )
+    kept: dict[_Definition, Table] = source.facts.setdefault("ctes", {})
+    found = kept.get(definition)
+    if found is None:
+        found = _table_of_cte(definition)
+        _keep(kept, definition, found)
+    return found
+
+
+def _unused(name: str, taken: set[str]) -> str:
+    while name in taken:
+        name += "_"
+    return name
+
+
+def _table_of_cte(definition: _Definition) -> Table:
+    source = definition.table
+    columns = {name: detached(source, name) for name in definition.columns}
+    key = source.key if set(source.key) <= set(columns) else ()
+
+    clause = sa.table(definition.spelled, *map(plain, columns))
+    facts = {CLAUSE: clause, CTE: definition.spell}
+    return Table(definition.name, columns, key, dict_rows, facts=facts)

@@ -1,0 +1,124 @@
+"""Transactions that stand until they are ended by hand, in which a failed statement costs only itself.
+
+`Block` is for `async with` and fails with its first failed statement; here the caller ends the
+transaction by a call, from whichever task, and goes on after an error. Where the database does not
+undo a failed statement by itself, a savepoint stands before whatever comes next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rowstead.drivers.base import Connection
+from rowstead.errors import RowsteadError
+from rowstead.plan import Call, Copy, Many, ManyReturning
+from rowstead.session import Session
+from rowstead.transaction import Block, Transaction
+from rowstead.waiting import finish
+
+STANDING = "rowstead_standing"
+
+
+class StandingTransaction(Transaction):
+    """A transaction that outlives its failed statements."""
+
+    async def kept(self) -> None:
+        """From here on is where a failed statement goes back to."""
+        if not self.dialect.failure_is_local:
+            await self._say(f"RELEASE SAVEPOINT {STANDING}")
+            await self.stand()
+
+    async def stand(self) -> None:
+        """Set the first savepoint, where the database needs one."""
+        if not self.dialect.failure_is_local:
+            await self._say(f"SAVEPOINT {STANDING}")
+
+    async def _step(self, call: Call[Any]) -> Any:
+        await self.take_turn()
+        try:
+            if not (call.writes or call.raw):
+                return await self._send(self.connection, call)
+            self.wrote = True
+            result = await self._send(self.connection, call)
+            await self.kept()
+            return result
+        except BaseException as error:
+            await self._undo(error)
+            raise
+        finally:
+            self.give_turn()
+
+    async def bulk(self, step: Many | ManyReturning | Copy) -> Any:
+        # Of a statement that runs many times, those runs stay that came before the one that failed.
+        async with self.block() as inner:
+            return await inner.bulk(step)
+
+    async def _undo(self, error: BaseException) -> None:
+        """Take back what the failed statement did; where that cannot be, the transaction has failed."""
+        connection = self.connection
+        if not isinstance(error, RowsteadError) or connection.is_closed or not connection.in_transaction:
+            # Cancelled in the middle, or the database undid everything: a full disk, a lost connection.
+            self.fail(error)
+        elif not self.dialect.failure_is_local:
+            try:
+                await finish(self._say(f"ROLLBACK TO SAVEPOINT {STANDING}"))
+            except BaseException as broken:
+                self.fail(broken)
+                raise
+
+    async def _say(self, text: str) -> None:
+        await self._send(self.connection, Call(text))
+
+
+class StandingBlock(Block):
+    """Begins by `start`, ends by `commit` or `roll_back`; `async with` does the same.
+
+    `begin` are the statements that open it; `snapshot` asks for a connection on which others may
+    write meanwhile.
+    """
+
+    def __init__(self, session: Session, begin: Sequence[str], snapshot: bool) -> None:
+        super().__init__(session, begin[0], True)
+        self._reads = begin[1:]
+        self._snapshot = snapshot
+
+    async def _lend(self) -> Connection:
+        driver = self._session.driver
+        lend_snapshot = getattr(driver, "lend_snapshot", None) if self._snapshot else None
+        return await (driver.lend(True) if lend_snapshot is None else lend_snapshot())
+
+    async def __aenter__(self) -> StandingTransaction:
+        session = self._session
+        connection = await self._lend()
+        try:
+            await session._send(connection, Call(self._begin))  # pyright: ignore[reportPrivateUsage]
+            for text in self._reads:
+                await session._send(connection, Call(text, read=list))  # pyright: ignore[reportPrivateUsage]
+            transaction = StandingTransaction(session.driver, session.compiler, session.tracer, connection)
+            await transaction.stand()
+        except BaseException:
+            self._give_back(connection, suspect=True)
+            raise
+        self._transaction = transaction
+        return transaction
+
+    async def start(self) -> StandingTransaction:
+        """Begin. What this gives is used until one of the two below."""
+        return await self.__aenter__()
+
+    async def commit(self) -> None:
+        """Keep everything; what goes wrong is raised, and then nothing is kept."""
+        await self.__aexit__(None, None, None)
+
+    async def roll_back(self) -> None:
+        """Keep nothing."""
+        reason = RowsteadError("rolled back by hand")
+        await self.__aexit__(RowsteadError, reason, None)
+
+    def drop(self) -> None:
+        """Keep nothing, without waiting: for a handle that was forgotten."""
+        transaction = self._transaction
+        if transaction is not None:
+            transaction.end()
+            self._give_back(transaction.connection, suspect=True)

@@ -1,0 +1,1 @@
+"""The kit for threads, generated from `rowstead.kit`."""

@@ -1,0 +1,175 @@
+# Generated from rowstead/kit/database.py by scripts/make_sync.py; do not edit.
+"""`Database`: a database with its schema. Creating, opening, transactions, migrating."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+from rowstead.drivers.addresses import Options
+from rowstead.errors import ValidationError
+from rowstead.kit.catalogue import tables_of
+from rowstead.kit.context import Context
+from rowstead.kit.defaults import Registry, fill
+from rowstead.kit.open_transactions import OpenTransactions
+from rowstead.kit.place import url_to_create, url_to_open
+from rowstead.kit.stored import Store
+from rowstead.plan import Atomic, Plan
+from rowstead.schema import Column, Table
+from rowstead.sequences import take_block
+from rowstead.sync.database import Database as Core
+from rowstead.sync.kit.transaction import Transaction
+from rowstead.sync.session import Trace
+from rowstead.sync.waiting import owner
+
+T = TypeVar("T")
+
+Schema = Mapping[str, Any] | str
+
+
+class Database:
+    """A database whose schema lies in it: a SQLite file by its path, or PostgreSQL by its URL.
+
+    Made by `create` or `open`. Any number of callers and processes may use one database at once.
+    """
+
+    register_default = Registry()
+    """`register_default(name, function)`: what `{"custom_name": name}` calls, on a handle or for all."""
+
+    def __init__(self, core: Core, tables: Mapping[str, Table]) -> None:
+        self.database = core
+        self._store = Store(core.compiler)
+        self._open_ones = OpenTransactions()
+        self._context = Context(core.compiler, tables, self.register_default.functions)
+        self._target: Mapping[str, Table] | None = None
+        """The schema that `set_schema` gave, until migrations have made all of its tables."""
+
+    @classmethod
+    def create(
+        cls,
+        path: str | Path,
+        schema: Schema,
+        *,
+        statement_timeout: float | None = None,
+        trace: Callable[[Trace], None] | None = None,
+        trace_values: bool = False,
+    ) -> Self:
+        """Make a database with these tables. ValidationError where there is one, or the schema is wrong."""
+        tables = tables_of(schema)
+        options = Options(statement_timeout=statement_timeout, lazy=True)
+        core = Core.from_url(url_to_create(path), options, trace=trace, trace_values=trace_values)
+        try:
+            handle = cls(core, tables)
+            core.plan(handle._store.create(tables))
+        except BaseException:
+            core.close()
+            raise
+        return handle
+
+    @classmethod
+    def open(
+        cls,
+        path: str | Path,
+        *,
+        statement_timeout: float | None = None,
+        trace: Callable[[Trace], None] | None = None,
+        trace_values: bool = False,
+    ) -> Self:
+        """Open a database; its schema is read from it.
+
+        StorageError where there is no file or it is damaged, or its tables are not as its schema says.
+        """
+        options = Options(statement_timeout=statement_timeout, lazy=True)
+        core = Core.from_url(url_to_open(path), options, trace=trace, trace_values=trace_values)
+        try:
+            return cls(core, core.plan(Store(core.compiler).open()))
+        except BaseException:
+            core.close()
+            raise
+
+    def close(self) -> None:
+        """Let go of the database; open transactions are rolled back. Twice is fine."""
+        self.database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    # The schema
+
+    def table_names(self) -> list[str]:
+        """The names of the tables, in the order of the schema."""
+        return list(self._context.tables)
+
+    def set_schema(self, schema: Schema) -> None:
+        """Take another schema for this handle, which `migrate` is then to bring about. Writes nothing."""
+        self._target = tables_of(schema)
+        self._context.replace_tables(self._target)
+
+    def migrate(self, migrations: Sequence[Mapping[str, Any]] | str) -> None:
+        """Apply the migrations that are not applied yet, each as a whole or not at all."""
+        from rowstead.kit.migrating import migrate_kit_plan
+
+        self._open_ones.refuse_within(owner(), "migrate")
+        compiler = self.database.compiler
+        plan = migrate_kit_plan(
+            migrations,
+            self._target or self._context.tables,
+            self._store,
+            self._fill,
+            compiler.dialect,
+            compiler.codec,
+            compiler.paramstyle,
+        )
+        self.database.plan(plan)
+        self._context.replace_tables(self.database.plan(self._store.load()))
+        if self._target is not None and self._target.keys() <= self._context.tables.keys():
+            self._target = None
+
+    def _fill(self, table: Table, column: Column, count: int) -> Plan[Sequence[Any]]:
+        return fill(self._context.compiler, self._context.functions, table, column, count)
+
+    def allocate_sequence(self, name: str, count: int = 1) -> int:
+        """Take `count` numbers of a counter, from 1 on; the first. The counter is made on first use.
+
+        Where counters are rows of a table (SQLite) and a transaction that was begun here is open, the
+        numbers belong to it.
+        """
+        if self.database.dialect.sequences is None:
+            mine: list[Transaction] = self._open_ones.of(owner())
+            if mine:
+                return mine[-1].allocate_sequence(name, count)
+        return self.database.plan(_apart(take_block(self._context.compiler, name, count)))
+
+    # Transactions
+
+    def begin(self) -> Transaction:
+        """A transaction that has begun: it sees this moment's state, and what it writes itself.
+
+        End it by `commit` or `rollback`, or use it in `with`. Of two transactions that write the
+        same, the first to commit wins, the other gets a ConflictError.
+        """
+        return Transaction(self.database.standing(), self._context, self._open_ones).start()
+
+    def transaction(self, function: Callable[[Transaction], T], max_retries: int = 5) -> T:
+        """Run `function` in a transaction and commit; again, with a pause, when another was first.
+
+        Serializable: a read-add-write never loses an update. The function may run more than once.
+        """
+        if isinstance(max_retries, bool) or max_retries < 0:
+            raise ValidationError(f"max_retries is a whole number from 0 on, not {max_retries!r}")
+        self._open_ones.refuse_within(owner(), "another one")
+
+        def block() -> Transaction:
+            standing = self.database.standing("serializable")
+            return Transaction(standing, self._context, self._open_ones)
+
+        return self.database.retry(block, function, max_retries)
+
+
+def _apart(plan: Plan[T]) -> Plan[T]:
+    """The plan, in a transaction of its own."""
+    return (yield Atomic(plan))

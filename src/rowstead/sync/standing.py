@@ -1,0 +1,125 @@
+# Generated from rowstead/standing.py by scripts/make_sync.py; do not edit.
+"""Transactions that stand until they are ended by hand, in which a failed statement costs only itself.
+
+`Block` is for `with` and fails with its first failed statement; here the caller ends the
+transaction by a call, from whichever thread, and goes on after an error. Where the database does not
+undo a failed statement by itself, a savepoint stands before whatever comes next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rowstead.errors import RowsteadError
+from rowstead.plan import Call, Copy, Many, ManyReturning
+from rowstead.sync.drivers.base import Connection
+from rowstead.sync.session import Session
+from rowstead.sync.transaction import Block, Transaction
+from rowstead.sync.waiting import finish
+
+STANDING = "rowstead_standing"
+
+
+class StandingTransaction(Transaction):
+    """A transaction that outlives its failed statements."""
+
+    def kept(self) -> None:
+        """From here on is where a failed statement goes back to."""
+        if not self.dialect.failure_is_local:
+            self._say(f"RELEASE SAVEPOINT {STANDING}")
+            self.stand()
+
+    def stand(self) -> None:
+        """Set the first savepoint, where the database needs one."""
+        if not self.dialect.failure_is_local:
+            self._say(f"SAVEPOINT {STANDING}")
+
+    def _step(self, call: Call[Any]) -> Any:
+        self.take_turn()
+        try:
+            if not (call.writes or call.raw):
+                return self._send(self.connection, call)
+            self.wrote = True
+            result = self._send(self.connection, call)
+            self.kept()
+            return result
+        except BaseException as error:
+            self._undo(error)
+            raise
+        finally:
+            self.give_turn()
+
+    def bulk(self, step: Many | ManyReturning | Copy) -> Any:
+        # Of a statement that runs many times, those runs stay that came before the one that failed.
+        with self.block() as inner:
+            return inner.bulk(step)
+
+    def _undo(self, error: BaseException) -> None:
+        """Take back what the failed statement did; where that cannot be, the transaction has failed."""
+        connection = self.connection
+        if not isinstance(error, RowsteadError) or connection.is_closed or not connection.in_transaction:
+            # Cancelled in the middle, or the database undid everything: a full disk, a lost connection.
+            self.fail(error)
+        elif not self.dialect.failure_is_local:
+            try:
+                finish(self._say(f"ROLLBACK TO SAVEPOINT {STANDING}"))
+            except BaseException as broken:
+                self.fail(broken)
+                raise
+
+    def _say(self, text: str) -> None:
+        self._send(self.connection, Call(text))
+
+
+class StandingBlock(Block):
+    """Begins by `start`, ends by `commit` or `roll_back`; `with` does the same.
+
+    `begin` are the statements that open it; `snapshot` asks for a connection on which others may
+    write meanwhile.
+    """
+
+    def __init__(self, session: Session, begin: Sequence[str], snapshot: bool) -> None:
+        super().__init__(session, begin[0], True)
+        self._reads = begin[1:]
+        self._snapshot = snapshot
+
+    def _lend(self) -> Connection:
+        driver = self._session.driver
+        lend_snapshot = getattr(driver, "lend_snapshot", None) if self._snapshot else None
+        return driver.lend(True) if lend_snapshot is None else lend_snapshot()
+
+    def __enter__(self) -> StandingTransaction:
+        session = self._session
+        connection = self._lend()
+        try:
+            session._send(connection, Call(self._begin))  # pyright: ignore[reportPrivateUsage]
+            for text in self._reads:
+                session._send(connection, Call(text, read=list))  # pyright: ignore[reportPrivateUsage]
+            transaction = StandingTransaction(session.driver, session.compiler, session.tracer, connection)
+            transaction.stand()
+        except BaseException:
+            self._give_back(connection, suspect=True)
+            raise
+        self._transaction = transaction
+        return transaction
+
+    def start(self) -> StandingTransaction:
+        """Begin. What this gives is used until one of the two below."""
+        return self.__enter__()
+
+    def commit(self) -> None:
+        """Keep everything; what goes wrong is raised, and then nothing is kept."""
+        self.__exit__(None, None, None)
+
+    def roll_back(self) -> None:
+        """Keep nothing."""
+        reason = RowsteadError("rolled back by hand")
+        self.__exit__(RowsteadError, reason, None)
+
+    def drop(self) -> None:
+        """Keep nothing, without waiting: for a handle that was forgotten."""
+        transaction = self._transaction
+        if transaction is not None:
+            transaction.end()
+            self._give_back(transaction.connection, suspect=True)
