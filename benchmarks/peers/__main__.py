@@ -83,6 +83,7 @@ def figures(options: argparse.Namespace, database: databases.Database, size: Siz
             result = compare(work, database, processes, options.quick, progress)
             group["rows"].append({"verb": work.verb} | dict(result.as_json()))
     progress.clear()
+    group["load"] = os.getloadavg()[1]
     return group
 
 
@@ -104,7 +105,7 @@ def contexts(
 
 
 def write(groups: Mapping[str, Any], folder: Path, document: Path) -> None:
-    """The figures, the page, the charts, and the document's part; a database not among `groups` keeps its own."""
+    """The figures, the page, the charts, the document's part; a database not among `groups` keeps its own."""
     kept = folder / "peers.json"
     before = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
     data = {name: (before | groups)[name] for name in DATABASES if name in before | groups}

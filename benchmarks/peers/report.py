@@ -19,14 +19,21 @@ Data = Mapping[str, Any]
 
 TITLES = {"postgresql": "PostgreSQL", "sqlite": "SQLite"}
 MISSING = "–"
+BUSY = 3.0
+"""A run alone keeps one or two processes busy at a time: a worker and the server."""
 MACHINE = ("date", "processors", "system", "Python")
 BEGIN, END = "<!-- made by python -m benchmarks.peers -->", "<!-- end of peers -->"
 HEADING = "## Beside the libraries that users would pick"
 
 
 def machine(group: Data) -> str:
-    """When and on what the figures were taken."""
+    """When and on what the figures were taken, and whether they can be trusted."""
     facts = ", ".join(f"{name} {group['machine'][name]}" for name in MACHINE)
+    facts += f", load average {group['load']:.1f}"
+    if group["load"] > BUSY:
+        facts += (
+            ". **Other programs kept the machine busy: these figures are rough, single ones may be wrong**"
+        )
     return (
         f"{facts}. **A quick run: it shows that everything runs, not how fast**" if group["quick"] else facts
     )

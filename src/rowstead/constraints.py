@@ -7,7 +7,8 @@ key nothing. What is missing is found in the declared tables. Knows no driver an
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from operator import attrgetter
 
 from rowstead.errors import DuplicateError, ForeignKeyError, IntegrityError, RestrictError
 from rowstead.schema import ForeignKey, Table, Unique
@@ -34,12 +35,17 @@ def short_name(name: str) -> str:
 
 
 def constraint_of(
-    table: Table, error: IntegrityError, tables: Mapping[str, Table] | None = None
+    table: Table,
+    error: IntegrityError,
+    tables: Mapping[str, Table] | None = None,
+    *,
+    deleting: bool | None = None,
 ) -> str | None:
     """The declared name of the constraint that refused a write to `table`; None where it is not known.
 
     A primary key's is `table.key_name`. `tables` are all tables of the schema: an error about rows that
-    refer to this one is about one of theirs, and so is one that a cascade met.
+    refer to this one is about one of theirs, and so is one that a cascade met. `deleting` says whether
+    the write was a deletion, if that is known.
     """
     known = {t.name: t for t in (table, *(tables or {}).values())}
     if error.constraint is not None:
@@ -48,27 +54,34 @@ def constraint_of(
     if isinstance(error, DuplicateError):
         return _unique(known.get(error.table or "", table), error.columns)
     if isinstance(error, ForeignKeyError | RestrictError):
-        found = suspects(table, error, known)
+        found = suspects(table, error, known, deleting=deleting)
         return found[0][1].name if len(found) == 1 else None
     return None
 
 
 def suspects(
-    table: Table, error: IntegrityError, tables: Mapping[str, Table]
+    table: Table, error: IntegrityError, tables: Mapping[str, Table], *, deleting: bool | None = None
 ) -> list[tuple[Table, ForeignKey]]:
     """The foreign keys, with their tables, of which one refused a write to `table`.
 
-    A ForeignKeyError without a name may be about each of the table's own and, when the write changes a
-    key that others refer to, theirs; a RestrictError is about those that refer to it, or to what its
-    deletion takes along.
+    A ForeignKeyError without a name is about one of the table's own. A RestrictError is about one that
+    refers to it, or to what a cascade reaches: of a deletion (`deleting`) by `on_delete`, of a change of
+    a key by `on_update`, of either where that is not known.
     """
-    if isinstance(error, RestrictError):
-        return [(t, fk) for t, fk in _reached(table, tables) if "restrict" in (fk.on_delete, fk.on_update)]
-    return [(table, fk) for fk in table.foreign_keys]
+    if not isinstance(error, RestrictError):
+        return [(table, key) for key in table.foreign_keys]
+    found: list[tuple[Table, ForeignKey]] = []
+    for is_deletion in (True, False):
+        if deleting in (None, is_deletion):
+            reached = _reached(table, tables, attrgetter("on_delete" if is_deletion else "on_update"))
+            found += [(child, key) for child, key in reached if (child, key) not in found]
+    return found
 
 
-def _reached(table: Table, tables: Mapping[str, Table]) -> list[tuple[Table, ForeignKey]]:
-    """Every foreign key that a deletion from `table` meets, cascades followed."""
+def _reached(
+    table: Table, tables: Mapping[str, Table], action: Callable[[ForeignKey], str]
+) -> list[tuple[Table, ForeignKey]]:
+    """Every foreign key that restricts a write to `table`, cascades followed."""
     found: list[tuple[Table, ForeignKey]] = []
     waiting, seen = [table.name], {table.name}
     while waiting:
@@ -77,8 +90,9 @@ def _reached(table: Table, tables: Mapping[str, Table]) -> list[tuple[Table, For
             for key in child.foreign_keys:
                 if key.table != parent:
                     continue
-                found.append((child, key))
-                if key.on_delete == "cascade" and child.name not in seen:
+                if action(key) == "restrict":
+                    found.append((child, key))
+                elif action(key) == "cascade" and child.name not in seen:
                     seen.add(child.name)
                     waiting.append(child.name)
     return found

@@ -181,12 +181,11 @@ def create_statements(tables: Mapping[str, Table], dialect: Dialect) -> list[str
     there: set[str] = set()
     for table in parents_first(tables):
         made = metadata.tables[table.name]
-        by_name = {short_name(key.name): key for key in table.foreign_keys}
+        made_keys = {constraint.name: constraint for constraint in made.foreign_key_constraints}
         inline: list[sa.ForeignKeyConstraint] = []
-        for constraint in made.foreign_key_constraints:
-            key = by_name[str(constraint.name)]
+        for key in table.foreign_keys:
             waits = dialect.alters_constraints and not _can_stand_in(table, key, there)
-            (late if waits else inline).append(constraint)
+            (late if waits else inline).append(made_keys[short_name(key.name)])
         there.add(table.name)
         statements.append(_text(CreateTable(made, include_foreign_key_constraints=inline), spelling))
         statements.extend(_text(CreateIndex(index), spelling) for index in _in_order(table, made.indexes))

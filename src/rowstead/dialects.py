@@ -52,6 +52,8 @@ class Dialect:
     """Our function that adds decimals exactly where the database has none."""
     aggregates: Mapping[tuple[str, str], str]
     """How an aggregate function over a kind of value is spelled where its plain name would not do."""
+    full_join_by_equality: bool
+    """Whether a full join needs an equality between its sides among its conditions."""
     json_list: str | None
     """Our function that turns an element of a JSON list back to bytes where lists travel as JSON."""
     nulls_are_high: bool
@@ -199,6 +201,7 @@ POSTGRESQL = Dialect(
         ("min", "bool"): "bool_and({})",
         ("max", "bool"): "bool_or({})",
     },
+    full_join_by_equality=True,
     json_list=None,
     nulls_are_high=True,
     key_may_be_null=False,
@@ -241,9 +244,14 @@ POSTGRESQL = Dialect(
     sequences=Sequences(
         exists="SELECT to_regclass($1::text) IS NOT NULL",
         take="SELECT nextval($1::text::regclass) FROM generate_series(1, $2::bigint)",
+        # `setval` may undo a `nextval` that came since the last value was looked at; taking the numbers
+        # one by one cannot, but a jump of millions would take seconds.
         pass_by=(
-            "SELECT setval(s.counter, $2::bigint) FROM (SELECT $1::text::regclass AS counter) s"
-            " WHERE coalesce(pg_sequence_last_value(s.counter), 0) < $2::bigint"
+            "SELECT CASE WHEN $2::bigint - s.last > 10000 THEN setval(s.counter, $2::bigint)"
+            " ELSE (SELECT max(t.n) FROM (SELECT nextval(s.counter) AS n"
+            " FROM generate_series(1, $2::bigint - s.last)) t) END"
+            " FROM (SELECT c.counter, coalesce(pg_sequence_last_value(c.counter), 0) AS last"
+            " FROM (SELECT $1::text::regclass AS counter) c) s WHERE s.last < $2::bigint"
         ),
     ),
     definitions=(
@@ -277,6 +285,7 @@ SQLITE = Dialect(
         (function, "decimal"): f"rowstead_decimals('{function}', json_group_array({{}}))"
         for function in ("sum", "min", "max", "avg")
     },
+    full_join_by_equality=False,
     json_list="rowstead_bytes",
     nulls_are_high=False,
     key_may_be_null=True,

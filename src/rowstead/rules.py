@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -26,7 +26,10 @@ from rowstead.widths import bounds
 
 
 class Rule(NamedTuple):
-    """One thing that values must fulfil: of one value, and of many, none of them NULL."""
+    """One thing that values must fulfil: of one value, and of many.
+
+    The many are not NULL and of the very type that the column takes as it is.
+    """
 
     constraint: str
     wanted: str
@@ -177,15 +180,30 @@ def _limit(column: Column, limit: float) -> Any:
 
 def _length(column: Column, rules: Rules) -> list[Rule]:
     name = f"{column.name}_length"
-    least, most = rules.min_length, rules.max_length
     found: list[Rule] = []
-    if least is not None:
-        wanted = f"have a length of at least {least}"
-        found.append(_each(name, wanted, lambda value: _length_of(value, least) >= least))
-    if most is not None:
-        wanted = f"have a length of at most {most}"
-        found.append(_each(name, wanted, lambda value: _length_of(value, most) <= most))
+    if rules.min_length is not None:
+        wanted = f"have a length of at least {rules.min_length}"
+        found.append(_measured(name, wanted, min, operator.ge, rules.min_length))
+    if rules.max_length is not None:
+        wanted = f"have a length of at most {rules.max_length}"
+        found.append(_measured(name, wanted, max, operator.le, rules.max_length))
     return found
+
+
+def _measured(
+    name: str,
+    wanted: str,
+    furthest: Callable[[Iterable[int]], int],
+    compare: Callable[[int, int], bool],
+    limit: int,
+) -> Rule:
+    def fulfils(value: Any) -> bool:
+        return compare(_length_of(value, limit), limit)
+
+    def all_fulfil(values: Sequence[Any]) -> bool:
+        return compare(furthest(map(len, values)), limit)
+
+    return Rule(name, wanted, fulfils, all_fulfil)
 
 
 def _length_of(value: Any, otherwise: int) -> int:

@@ -2,7 +2,7 @@
 
 Where the database has sequences, numbers once taken are gone, whatever becomes of the transaction.
 Elsewhere a counter is a row of `_rowstead_sequences`, and its numbers belong to the transaction that
-took them. Gaps are allowed; a number is never given twice.
+took them. Gaps are allowed; a number is not given twice (but see `Sequences.pass_by` of PostgreSQL).
 """
 
 from __future__ import annotations

@@ -10,13 +10,13 @@ the facts of what they are made of, bounded.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 import sqlalchemy as sa
 from sqlalchemy.sql.selectable import FromClause
 
-from rowstead.conditions import EVERYTHING, Shape, read, read_count
+from rowstead.conditions import EVERYTHING, Beside, Shape, read, read_count
 from rowstead.criteria import Criteria
 from rowstead.dicts import ReadAll, Side, dict_rows, nested_rows
 from rowstead.errors import UndefinedTableError, ValidationError, did_you_mean
@@ -238,15 +238,38 @@ def _spelled(slots: Slots, table: Table, join: _Join) -> Source:
     whole = parts[0]
     source = Source(whole, _Spellings(columns, table.columns), tuple(parts))
     criteria = Criteria(slots, table, source)
-    for step, clause in zip(join.steps, parts[1:], strict=True):
+    for step, part, clause in zip(join.steps, join.parts[1:], parts[1:], strict=True):
         on = criteria.where(step.on)
         condition = sa.true() if on is None else on
+        if step.kind == "full" and slots.dialect.full_join_by_equality and not _equates(step.on, part):
+            condition = sa.and_(_any(next(iter(parts[0].c))) == _any(next(iter(clause.c))), condition)
         if step.kind == "right":
             whole = clause.outerjoin(whole, condition)
         else:
             outer = step.kind in ("left", "full")
             whole = whole.join(clause, condition, isouter=outer, full=step.kind == "full")
     return source._replace(clause=whole)
+
+
+def _equates(on: Shape, part: _Part) -> bool:
+    """Whether the condition is nothing, or demands a column of this side to equal one of the sides before."""
+    own = {part.column(name).name for name in part.names()}
+    terms = [term for term in _demanded(on) if term[0] == "eq" and isinstance(term[2], Beside)]
+    return on == EVERYTHING or any(len({term[1], term[2].column} & own) == 1 for term in terms)
+
+
+def _demanded(shape: Shape) -> Iterator[Shape]:
+    """What all must hold for the shape to hold."""
+    if shape[0] != "and":
+        yield shape
+        return
+    for part in shape[1:]:
+        yield from _demanded(part)
+
+
+def _any(column: Expression) -> Expression:
+    """True whatever the column holds: the equality between the sides of a full join that has no other."""
+    return sa.or_(column.is_(None), column.is_not(None)).self_group()
 
 
 class _Spellings(dict[str, Expression]):

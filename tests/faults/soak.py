@@ -165,8 +165,8 @@ def soak(
 ) -> Result:
     """Load with kills, and what is left of it.
 
-    `broken` clients, the control, are also made to stand still, and work without a pause, so that each
-    kill finds something under way.
+    `broken` clients, the control, are also made to stand still, and work without a pause: all that they
+    do wrong they then do often, however slow the machine is.
     """
     engine.prepare()
     ceiling = 0.0 if broken else measure_ceiling(engine, folder / "ceiling", measuring)

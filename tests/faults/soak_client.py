@@ -30,15 +30,15 @@ TOTAL = ACCOUNTS * BALANCE
 LIVES_APART = 2**32
 """The id of what a client writes: the number of its life times this, and a count."""
 TASKS = 4
-BROKEN = ("bare", "hasty", "repeating", "denying", "raising", "leaking")
+BROKEN = ("bare", "forgetful", "repeating", "denying", "raising", "leaking")
 """The ways in which a client can be wrong, as controls: transfers without a transaction; acknowledges
-before it writes; writes again what was written; calls a failure what was written; lets an error pass
+what it does not write; writes again what was written; calls a failure what was written; lets an error pass
 that is none of ours; keeps memory."""
 LEAK = 100_000
 """Bytes that a leaking client keeps of each operation."""
 LIBC = ctypes.CDLL(None)
 SOMETIMES = 7
-"""A client that denies or raises does so at each of so many operations."""
+"""A client that forgets, denies or raises does so at each of so many operations."""
 
 
 class Account(Row):
@@ -104,10 +104,7 @@ class Client:
                     self.say("t", total)
                 self.done += 1
                 return
-            if "hasty" in self.broken:
-                self.say("a", number)
-            await self.write(number)
-            if "repeating" in self.broken:
+            for _ in range(self.times(number)):
                 await self.write(number)
             self.done += 1
             self.say("f" if "denying" in self.broken and number % SOMETIMES == 0 else "a", number)
@@ -119,6 +116,12 @@ class Client:
             await asyncio.sleep(0.02)
         except Exception as error:
             self.say("x", repr(error))
+
+    def times(self, number: int) -> int:
+        """How often this client writes what it acknowledges."""
+        if "forgetful" in self.broken and number % SOMETIMES == 2:
+            return 0
+        return 2 if "repeating" in self.broken else 1
 
     def break_down(self, number: int) -> None:
         """The faults of a broken client that concern no row."""

@@ -11,9 +11,9 @@ from .soak import GOAL, control, soak
 from .soak_engines import engines
 from .soak_judge import FEWEST, Memory, Result
 
-SECONDS = {"sqlite": size(short=4.0, long=90.0), "postgres": size(short=8.0, long=180.0)}
+SECONDS = {"sqlite": size(short=3.0, long=90.0), "postgres": size(short=5.0, long=180.0)}
 EVERY = size(short=1.0, long=10.0)
-MEASURING = size(short=1.0, long=5.0)
+MEASURING = size(short=0.5, long=5.0)
 SEED = 13
 
 

@@ -155,6 +155,15 @@ def test_a_sequence_refuses_a_count_that_is_none(make: Make, count: Any) -> None
     assert db.allocate_sequence("any") == 1
 
 
+@pytest.mark.parametrize("jump", [7, 10_001, 2_000_000])
+def test_an_id_given_by_hand_moves_the_counter_behind_it_and_never_back(make: Make, jump: int) -> None:
+    db = make(shop())
+    with db.begin() as txn:
+        txn.insert("customers", {"id": jump, "email": "a@x"})
+        txn.insert("customers", {"id": 3, "email": "b@x"})
+        assert txn.insert("customers", {"email": "c@x"})["id"] == jump + 1
+
+
 def test_a_number_may_be_taken_inside_a_transaction(make: Make) -> None:
     db = make(shop())
     with db.begin() as txn:

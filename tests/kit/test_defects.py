@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from conftest import Backend
 from kit.conftest import Make
 from kit.shop import shop
 from rowstead.kit import (
@@ -16,6 +17,7 @@ from rowstead.kit import (
     Database,
     DuplicateError,
     ForeignKeyError,
+    IntegrityError,
     NotFound,
     ValidationError,
     check,
@@ -282,6 +284,32 @@ def test_kit_d36_every_rule_is_held_to_at_the_statement(make: Make, rule: str, v
                 case _:
                     txn.update_where("t", set=broken)
     assert all_of(db, "t") == [sound]
+
+
+REFUSE = {
+    "sqlite": [
+        "CREATE TRIGGER no_spam BEFORE INSERT ON notes WHEN NEW.body = 'spam' "
+        "BEGIN SELECT RAISE(ABORT, 'no spam'); END"
+    ],
+    "psycopg": [
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION 'no spam' USING ERRCODE = 'check_violation'; END $$",
+        "CREATE TRIGGER no_spam BEFORE INSERT ON notes FOR EACH ROW "
+        "WHEN (NEW.body = 'spam') EXECUTE FUNCTION refuse()",
+    ],
+}
+
+
+def test_kit_d39_a_trigger_made_by_a_migration_refuses_with_a_typed_error(
+    db: Database, sync_backend: Backend
+) -> None:
+    ops = [{"raw_sql": sql} for sql in REFUSE[sync_backend.name]]
+    db.migrate([{"version": 1, "name": "no spam", "ops": ops}])
+    with db.begin() as txn:
+        with pytest.raises(IntegrityError, match="no spam"):
+            txn.insert("notes", {"id": 1, "body": "spam"})
+        txn.insert("notes", {"id": 2, "body": "eggs"})
+    assert all_of(db, "notes") == [{"id": 2, "body": "eggs"}]
 
 
 def test_kit_d40_a_huge_limit_with_an_offset_is_no_panic(db: Database) -> None:

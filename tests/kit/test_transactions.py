@@ -21,6 +21,7 @@ from rowstead.kit import (
     DuplicateError,
     ForeignKeyError,
     HandleClosed,
+    KitError,
     Transaction,
     ValidationError,
 )
@@ -103,6 +104,32 @@ def test_after_close_the_handle_raises_and_close_may_come_twice(db: Database) ->
         db.allocate_sequence("x")
 
 
+def test_close_ends_the_transactions_that_are_open(make: Make, sync_backend: Backend) -> None:
+    db = make(shop())
+    txn = db.begin()
+    txn.insert("notes", {"id": 1})
+    db.close()
+    with pytest.raises(KitError):
+        txn.insert("notes", {"id": 2})
+    with pytest.raises(KitError):
+        txn.commit()
+    txn.rollback()
+    with Database.open(sync_backend.url) as again:
+        assert ids(again) == []
+
+
+def test_two_transactions_of_one_thread_may_write_different_rows(make: Make, sync_backend: Backend) -> None:
+    db = make(shop())
+    first, second = db.begin(), db.begin()
+    first.insert("notes", {"id": 1})
+    if sync_backend.is_postgres:
+        # The row is locked there, and not the file.
+        second.insert("notes", {"id": 2})
+        second.commit()
+    first.commit()
+    assert ids(db) == ([1, 2] if sync_backend.is_postgres else [1])
+
+
 def test_a_forgotten_transaction_is_rolled_back_and_blocks_nobody(db: Database) -> None:
     def forget() -> None:
         db.begin().insert("notes", {"id": 1})
@@ -171,17 +198,14 @@ def test_the_first_to_commit_wins_and_the_other_is_told(db: Database) -> None:
         assert txn.get_by_pk("notes", 1) == {"id": 1, "body": "first"}
 
 
-def test_a_writer_that_would_wait_for_its_own_thread_is_told(make: Make, sync_backend: Backend) -> None:
-    db = make(shop())
+def test_a_writer_that_would_wait_for_its_own_thread_is_told(db: Database) -> None:
     first, second = db.begin(), db.begin()
     first.insert("notes", {"id": 1})
     with pytest.raises(ConflictError, match="would"):
         second.insert("notes", {"id": 1})
     second.rollback()
-    if not sync_backend.is_postgres:
-        # There the row is locked, and not the file: writers of different rows do not wait.
-        with pytest.raises(RuntimeError, match="would"):
-            db.transaction(lambda txn: txn.insert("notes", {"id": 3}))
+    with pytest.raises(RuntimeError, match="would"):
+        db.transaction(lambda txn: txn.insert("notes", {"id": 3}))
     first.commit()
     assert ids(db) == [1]
 

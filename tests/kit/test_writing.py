@@ -404,6 +404,26 @@ def test_which_of_several_foreign_keys_is_broken_is_named(make: Make) -> None:
         assert caught.value.constraint == "fk_a"
 
 
+def test_which_of_several_foreign_keys_restricts_a_deletion_is_named(make: Make) -> None:
+    key = int_("id", 1, primary_key=True)
+
+    def child(name: str, number: int, on_delete: str) -> dict[str, Any]:
+        parent = fk(f"fk_{name}", "a_id", "a", "id", on_delete=on_delete)
+        return table(name, number, [key, int_("a_id", 2, nullable=True)], "id", foreign_keys=[parent])
+
+    children = [child("b", 2, "restrict"), child("c", 3, "restrict"), child("d", 4, "cascade")]
+    db = make({"tables": [table("a", 1, [key], "id"), *children]})
+    with db.begin() as txn:
+        txn.insert_many("a", [{"id": 1}, {"id": 2}])
+        txn.insert("b", {"id": 1, "a_id": 2})
+        txn.insert("c", {"id": 1, "a_id": 1})
+        txn.insert("d", {"id": 1, "a_id": 1})
+        for pk, name in ((1, "fk_c"), (2, "fk_b")):
+            with pytest.raises(RestrictError) as caught:
+                txn.delete("a", pk)
+            assert caught.value.constraint == name
+
+
 def test_json_comes_back_as_it_is_stored(make: Make) -> None:
     db = make(
         {"tables": [table("t", 1, [int_("id", 1, primary_key=True), json_col("j", 2, nullable=True)], "id")]}

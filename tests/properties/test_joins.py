@@ -54,7 +54,7 @@ def specifications(draw: st.DrawFn) -> list[dict[str, Any]]:
         kind = draw(st.sampled_from(KINDS))
         before = [f"{a}.{column}" for a, t in sides for column in SCOPE[t].all]
         own = [f"{alias}.{column}" for column in SCOPE[table].all]
-        pairs = st.dictionaries(st.sampled_from(own), st.sampled_from(before), min_size=1, max_size=2)
+        pairs = st.dictionaries(st.sampled_from(own), st.sampled_from(before), max_size=2)
         on = {} if kind == "cross" else {o: {"$column": b} for o, b in draw(pairs).items()}
         joins.append({"kind": kind, "table": table, "alias": alias, "on": on})
         sides.append((alias, table))

@@ -63,6 +63,24 @@ JOINS: Sequence[tuple[Any, Any, Any, str, str, list[Any]]] = [
         [],
     ),
     (
+        customers("full", {"and": [{"c.id": {"gt": 2}}, {"and": [ON]}]}),
+        None,
+        None,
+        "orders AS o FULL OUTER JOIN customers AS c ON c.id > $1 AND o.customer_id = c.id",
+        "orders AS o FULL OUTER JOIN customers AS c ON c.id > ? AND o.customer_id = c.id",
+        [2],
+    ),
+    (
+        customers("full", {"c.id": {"gt": 2}}),
+        None,
+        None,
+        # PostgreSQL refuses a full join without an equality between the sides.
+        "orders AS o FULL OUTER JOIN customers AS c ON (o.id IS NULL OR o.id IS NOT NULL)"
+        " = (c.id IS NULL OR c.id IS NOT NULL) AND c.id > $1",
+        "orders AS o FULL OUTER JOIN customers AS c ON c.id > ?",
+        [2],
+    ),
+    (
         customers("cross", None),
         {"exists": {"table": "orders", "filter": {"customer_id": "$outer.c.id"}}},
         None,

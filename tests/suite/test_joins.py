@@ -45,6 +45,27 @@ async def test_each_kind_of_join_gives_its_rows(shop: Shop, kind: str, pairs: An
     assert await ids(shop, to_customers(kind), order="o.id,c.id") == pairs
 
 
+@pytest.mark.parametrize(
+    ("on", "matched"),
+    [
+        ({}, [(o, c) for o in range(1, 6) for c in range(1, 5)]),
+        ({"o.id": {"gt": {"$column": "c.id"}}}, [(o, c) for o in range(1, 6) for c in range(1, 5) if o > c]),
+        (
+            {"or": [{"o.id": {"$column": "c.id"}}, {"o.amount": 30}]},
+            [(1, 1), (2, 1), (2, 2), (2, 3), (2, 4), (3, 3), (4, 4)],
+        ),
+        ({"c.id": {"$column": "o.id"}, "o.amount": {"gt": 10}}, [(2, 2)]),
+        ({"o.amount": 30}, [(2, c) for c in range(1, 5)]),
+        ({"o.id": {"$column": "o.customer_id"}}, [(1, c) for c in range(1, 5)]),
+    ],
+)
+async def test_a_full_join_takes_any_condition(shop: Shop, on: Any, matched: Any) -> None:
+    lone_orders = [(o, None) for o in range(1, 6) if o not in {pair[0] for pair in matched}]
+    lone_customers = [(None, c) for c in range(1, 5) if c not in {pair[1] for pair in matched}]
+    wanted = sorted([*matched, *lone_orders], key=lambda pair: (pair[0], pair[1] or 0)) + lone_customers
+    assert await ids(shop, to_customers("full", on), order="o.id,c.id") == wanted
+
+
 async def test_a_row_is_a_dict_of_sides_with_natural_values(shop: Shop) -> None:
     (row,) = await shop.run(
         join(shop.compiler, "orders", to_customers("inner"), "o", {"o.id": 3}, order="o.id")

@@ -17,7 +17,7 @@ from rowstead.dialects import SQLITE
 from shop import join, on_eq
 
 MOST = 1.3
-TURNS = 40
+TURNS = 20
 COLUMNS = ["o_id", "customer_id", "amount", "price", "weight", "paid", "note", "c_id", "name", "vip"]
 
 
@@ -34,7 +34,7 @@ def filled() -> sqlite3.Connection:
     )
     connection.executemany(
         "INSERT INTO orders VALUES (?, ?, ?, NULL, ?, ?, ?)",
-        ((i, i % 200, i % 13, i / 3, i % 2, f"t{i}") for i in range(2_000)),
+        ((i, i % 200, i % 13, i / 3, i % 2, f"t{i}") for i in range(1_000)),
     )
     return connection
 

@@ -130,6 +130,7 @@ class Registry:
     def __get__(self, instance: Any, _owner: type[Any]) -> Registered:
         if instance is None:
             return Registered(self._shared, {})
-        attributes: dict[str, Any] = vars(instance)
-        own: dict[str, Callable[[], Any]] = attributes.setdefault("_own_defaults", {})
-        return Registered(own, self._shared)
+        return Registered(self._own(instance), self._shared)
+
+    def _own(self, instance: object) -> dict[str, Callable[[], Any]]:
+        return vars(instance).setdefault("_own_defaults", {})

@@ -5,6 +5,7 @@ Knows neither threads nor tasks; an owner is whatever the two worlds take for on
 
 from __future__ import annotations
 
+from threading import Lock
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
@@ -23,16 +24,21 @@ class OpenTransactions:
 
     def __init__(self) -> None:
         self._owners: WeakKeyDictionary[Any, object] = WeakKeyDictionary()
+        # Threads share a handle, and such a dictionary must not change while it is walked through.
+        self._changing = Lock()
 
     def add(self, transaction: Open, owner: object) -> None:
-        self._owners[transaction] = owner
+        with self._changing:
+            self._owners[transaction] = owner
 
     def discard(self, transaction: Open) -> None:
-        self._owners.pop(transaction, None)
+        with self._changing:
+            self._owners.pop(transaction, None)
 
     def of(self, owner: object) -> list[Any]:
         """This owner's, the latest last."""
-        return [transaction for transaction, who in list(self._owners.items()) if who == owner]
+        with self._changing:
+            return [transaction for transaction, who in self._owners.items() if who == owner]
 
     def another_wrote(self, transaction: Open, owner: object) -> bool:
         """Whether this owner has another transaction open that has written."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from rowstead.accepted import exact_types
 from rowstead.aggregates import aggregated
@@ -22,22 +22,23 @@ Specifications = Sequence[Mapping[str, Any]]
 
 def get_by_pk(context: Context, name: str, pk: Any) -> Call[Row | None]:
     """The row with this key, or None."""
-    again = context.gets.get((name, type(pk)))
+    kind = cast("type[Any]", type(pk))
+    again = context.gets.get((name, kind))
     if again is not None:
         return again.get_again((pk,))
     table = context.table(name)
     compiled = context.compiler.get(("get", table, table.all, key_shape(table)))
     values = key_values(table, pk)
     call = compiled.call(values, compiled.read_one)
-    if values == (pk,) and type(values[0]) is type(pk) and _is_plain(table, pk, compiled):
-        context.gets[name, type(pk)] = compiled
+    if len(table.key) == 1 and _is_plain(table, kind, compiled):
+        context.gets[name, kind] = compiled
     return call
 
 
-def _is_plain(table: Table, pk: Any, compiled: Compiled) -> bool:
+def _is_plain(table: Table, kind: type, compiled: Compiled) -> bool:
     """Whether a key of this type needs no look next time: the column takes it, and it travels as it is."""
     exact = exact_types(table.columns[table.key[0]])
-    return exact is not None and type(pk) in exact and compiled.travel_as_they_are((type(pk),))
+    return exact is not None and kind in exact and compiled.travel_as_they_are((kind,))
 
 
 def _with_ctes(context: Context, specifications: Specifications | None) -> Ctes:

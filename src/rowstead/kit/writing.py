@@ -183,7 +183,7 @@ def delete(context: Context, name: str, pk: Any) -> Plan[None]:
     table = context.table(name)
     key = key_values(table, pk)
     call = context.compiler.get(("delete", table, key_shape(table), ())).call(key, None)
-    if not (yield from blaming(context, table, call, pk=pk)):
+    if not (yield from blaming(context, table, call, pk=pk, deleting=True)):
         raise not_found(table, pk)
 
 
@@ -254,7 +254,7 @@ def delete_where(
     shape, values = read(where, table, scope=context.tables, outer_strings=True)
     compiled = context.compiler.get(("delete", table, shape, wanted))
     call = compiled.call(values, compiled.read_all if wanted else None)
-    return _shown((yield from blaming(context, table, call)), wanted)
+    return _shown((yield from blaming(context, table, call, deleting=True)), wanted)
 
 
 def _shown(result: Any, wanted: Sequence[str]) -> list[Row]:
@@ -278,4 +278,4 @@ def truncate(context: Context, name: str) -> Plan[None]:
                     constraint=key.name,
                 )
     call = context.compiler.get(("delete", table, EVERYTHING, ())).call([], None)
-    yield from blaming(context, table, call)
+    yield from blaming(context, table, call, deleting=True)

@@ -33,14 +33,17 @@ _WHOLE = "{c} >= -9223372036854775808.0 AND {c} < 9223372036854775808.0"
 _POSTGRESQL: Mapping[tuple[Kind, Kind], Conversion] = {
     (Kind.INT, Kind.INT): Conversion("{c}", _FITS),
     (Kind.INT, Kind.STR): Conversion("{c}::text"),
-    (Kind.INT, Kind.FLOAT): Conversion("{c}::float8", "{c}::float8::numeric = {c}::numeric"),
+    (Kind.INT, Kind.FLOAT): Conversion(
+        "{c}::float8",
+        "CASE WHEN {c}::float8 < 9223372036854775808.0 THEN {c}::float8::bigint = {c} ELSE false END",
+    ),
     (Kind.INT, Kind.DECIMAL): Conversion("{c}::numeric"),
     (Kind.INT, Kind.BOOL): Conversion("{c} <> 0", "{c} IN (0, 1)"),
     (Kind.BOOL, Kind.INT): Conversion("{c}::int"),
     (Kind.BOOL, Kind.STR): Conversion("CASE {c} WHEN true THEN 'true' WHEN false THEN 'false' END"),
     (Kind.FLOAT, Kind.INT): Conversion(
         "{c}::bigint",
-        f"CASE WHEN {_WHOLE} THEN {{c}} = trunc({{c}}) AND {{c}}::numeric BETWEEN {{low}} AND {{high}} "
+        f"CASE WHEN {_WHOLE} THEN {{c}} = trunc({{c}}) AND {{c}}::bigint BETWEEN {{low}} AND {{high}} "
         "ELSE false END",
     ),
     (Kind.STR, Kind.INT): Conversion(
@@ -78,8 +81,10 @@ _SQLITE: Mapping[tuple[Kind, Kind], Conversion] = {
     ),
     (Kind.STR, Kind.BOOL): Conversion("{c} = 'true'", "{c} IN ('true', 'false')"),
     (Kind.STR, Kind.UUID): Conversion("{c}", f"{{c}} GLOB '{_UUID_GLOB}'"),
-    # SQLite turns 30 February to 1 March; then it is another text.
-    (Kind.STR, Kind.DATE): Conversion("{c}", "{c} GLOB '[0-9]*' AND length({c}) = 10 AND date({c}) = {c}"),
+    # By way of a number 30 February is 1 March, another text.
+    (Kind.STR, Kind.DATE): Conversion(
+        "{c}", "{c} GLOB '[0-9]*' AND length({c}) = 10 AND date(julianday({c})) = {c}"
+    ),
     (Kind.STR, Kind.BYTES): Conversion("CAST({c} AS BLOB)"),
     (Kind.UUID, Kind.STR): Conversion("{c}"),
     (Kind.DATE, Kind.STR): Conversion("{c}"),

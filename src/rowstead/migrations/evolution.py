@@ -38,7 +38,7 @@ from rowstead.migrations.renaming import (
     renamed_unique,
     reread_check,
 )
-from rowstead.migrations.unexplained import PARTS, part_of, same_column, same_kind, same_part
+from rowstead.migrations.unexplained import PARTS, Part, part_of, same_column, same_kind, same_part
 from rowstead.schema import Check, Column, ForeignKey, Index, Table, Unique
 
 
@@ -281,24 +281,34 @@ class Evolution:
         there = part_of(table, kind, operation.part) if table is not None else None
         if table is None or there is None:
             return []
-        new = part_of(wanted, kind, there.name) if wanted is not None else None
-        if wanted is not None and new is not None:
-            new = self._here(operation, table, wanted, new)
-        if new is not None and same_part(there, new):
-            if self._later(f"add_{kind}", table.name, there.name):
-                return []
+        comes_back = self._later(f"add_{kind}", table.name, there.name)
+        if not comes_back and wanted is not None and self._is_wanted(operation, table, wanted, there, kind):
             self._still_there(operation)
         kept = tuple(part for part in getattr(table, attribute) if part is not there)
         after = changed(table, **{attribute: kept})
-        self._require_unique_keys(operation, after)
+        needing = self._needing(after)
+        if needing:
+            if comes_back:
+                return []
+            self._refuse(operation, f"foreign key {needing} needs it")
         return self._alter(table, after)
 
-    def _require_unique_keys(self, operation: Operation, after: Table) -> None:
+    def _is_wanted(self, operation: Operation, table: Table, wanted: Table, there: Part, kind: str) -> bool:
+        new = part_of(wanted, kind, there.name)
+        try:
+            return new is not None and same_part(there, self._here(operation, table, wanted, new))
+        except MigrationError:
+            # It stands on columns that are not there yet, so it is another one.
+            return False
+
+    def _needing(self, after: Table) -> str:
+        """A foreign key whose columns would not be unique any more."""
         keys = {frozenset(unique.columns) for unique in after.unique_keys()}
         for other in self.tables.values():
             for key in (after if other.name == after.name else other).foreign_keys:
                 if key.table == after.name and frozenset(key.references) not in keys:
-                    self._refuse(operation, f"foreign key {key.name} of {other.name} needs it")
+                    return f"{key.name} of {other.name}"
+        return ""
 
     def _here(self, operation: Operation, table: Table, wanted: Table, part: Any) -> Any:
         """A part of the wanted table in the names that the columns have now."""

@@ -13,7 +13,14 @@ from importlib.metadata import version as version_of
 from typing import Any
 
 from rowstead.compiled import Compiler
-from rowstead.errors import ForeignKeyError, MigrationError, RowsteadError, ValidationError
+from rowstead.errors import (
+    ForeignKeyError,
+    MigrationError,
+    RowsteadError,
+    UndefinedColumnError,
+    UndefinedTableError,
+    ValidationError,
+)
 from rowstead.migrations.bodies import statements_of
 from rowstead.migrations.carrying import Carrier
 from rowstead.migrations.changes import taken_over
@@ -144,8 +151,9 @@ class _Work:
             f"migration {self._version}{operation}: {error}\nnothing of this migration was kept, and {before}"
         )
         # What rows or values stand against is told by its own class, whatever else by MigrationError.
-        kept = isinstance(error, (ValidationError, ForeignKeyError))
-        kind = type(error) if kept else MigrationError
+        told = isinstance(error, (ValidationError, ForeignKeyError))
+        misnamed = isinstance(error, (UndefinedTableError, UndefinedColumnError))
+        kind = type(error) if told and not misnamed else MigrationError
         failure = kind(message, table=error.table, column=error.column, constraint=error.constraint)
         failure.retryable = error.retryable
         return failure

@@ -5,6 +5,8 @@ It answers for the table `__kit_schema_migrations` alone; the authority is the l
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from sqlalchemy import BigInteger, Column, MetaData, Table, Text, delete, insert, select
 from sqlalchemy.schema import CreateTable
 
@@ -32,7 +34,7 @@ class Records:
             Column("status", Text, nullable=False),
         )
 
-    def names(self, entries: dict[str, Entry]) -> Plan[dict[str, str]]:
+    def names(self, entries: Mapping[str, Entry]) -> Plan[dict[str, str]]:
         """The names that the applied versions had then, by the ledger's ids; asked only if there are any."""
         if not entries:
             return {}

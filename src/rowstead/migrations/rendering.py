@@ -242,4 +242,3 @@ def _indexes(form: sa.Table, dialect: Any) -> dict[str, tuple[str, sa.Index]]:
         str(index.name): (str(sa.schema.CreateIndex(index).compile(dialect=dialect)), index)
         for index in sorted(form.indexes, key=lambda i: str(i.name))
     }
-

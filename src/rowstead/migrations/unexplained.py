@@ -61,18 +61,18 @@ def part_of(table: Table, kind: str, name: str) -> Any:
 def unexplained(tables: Mapping[str, Table], wanted: Mapping[str, Table]) -> list[str]:
     """How the tables differ from those that are wanted, a sentence each with the operation to add.
 
-    A wanted table that is not there is none: a later version may create it.
+    A wanted table that is not there is none, nor a foreign key to it: a later version may create it.
     """
     found: list[str] = []
     for name, table in tables.items():
         if name in wanted:
-            found += _in_table(table, wanted[name])
+            found += _in_table(table, wanted[name], tables)
         else:
             found.append(f"table {name} is not in the schema; {_add('drop_table', name=name)}")
     return found
 
 
-def _in_table(table: Table, wanted: Table) -> Iterator[str]:
+def _in_table(table: Table, wanted: Table, tables: Mapping[str, Table]) -> Iterator[str]:
     if table.key != wanted.key and not _renamed_key(table, wanted):
         yield (
             f"table {table.name} has the primary key ({', '.join(table.key)}) and the schema "
@@ -92,15 +92,17 @@ def _in_table(table: Table, wanted: Table) -> Iterator[str]:
         drop = _add("drop_column", table=table.name, column=column.name)
         yield f"column {table.name}.{column.name} is not in the schema; {drop}"
     for kind in PARTS:
-        yield from _parts(table, wanted, kind)
+        yield from _parts(table, wanted, kind, tables)
 
 
-def _parts(table: Table, wanted: Table, kind: str) -> Iterator[str]:
+def _parts(table: Table, wanted: Table, kind: str, tables: Mapping[str, Table]) -> Iterator[str]:
     attribute, field, words = PARTS[kind]
     there = {part.name: part for part in getattr(table, attribute)}
     for part in getattr(wanted, attribute):
         old = there.pop(part.name, None)
         fields = {"table": table.name, field: part.name}
+        if old is None and kind == "foreign_key" and part.table not in tables:
+            continue
         if old is None:
             add = _add(f"add_{kind}", **fields)
             yield f"{words} {part.name} of {table.name} is in the schema only; {add}"

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 from rowstead.errors import MigrationError, ValidationError
 from rowstead.migrations.ledger import Entry, recovery
@@ -47,7 +47,7 @@ def read_versions(given: Any) -> list[Version]:
             raise ValidationError(f"the migrations are not JSON: {error}; give a list of dicts") from error
     if not isinstance(given, (list, tuple)):
         raise ValidationError(f"migrations are a list of {_shape()}, got {type(given).__name__}")
-    items: Sequence[Any] = given  # pyright: ignore[reportUnknownVariableType]
+    items = cast("Sequence[Any]", given)
     versions = sorted((_version(item, place) for place, item in enumerate(items)), key=lambda v: v.number)
     for first, second in pairwise(versions):
         if first.number == second.number:
@@ -122,7 +122,7 @@ def _version(item: Any, place: int) -> Version:
         raise ValidationError(f"migration {number}: its name is a text that is not empty, got {name!r}")
     if not isinstance(ops, (list, tuple)):
         raise ValidationError(f"migration {number} ({name}): ops is a list, got {ops!r}")
-    given: Sequence[Any] = ops  # pyright: ignore[reportUnknownVariableType]
+    given = cast("Sequence[Any]", ops)
     operations = tuple(
         read_operation(op, f"migration {number} ({name}), operation {at}") for at, op in enumerate(given, 1)
     )

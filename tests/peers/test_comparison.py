@@ -39,7 +39,7 @@ def bench() -> Iterator[Sides]:
 def wrong_side(database: databases.Database) -> Iterator[Process]:
     """A worker that errs: see wrong_worker.py."""
     first = {"database": "sqlite", "place": database.place, "pool": 1, "size": asdict(SMALL)}
-    with Process(WRONG, sys.executable, "tests.benchmarks.wrong_worker", first) as process:
+    with Process(WRONG, sys.executable, "tests.peers.wrong_worker", first) as process:
         yield process
 
 
@@ -117,6 +117,7 @@ def figures(**ratios: float) -> dict[str, Any]:
         "sqlite": {
             "machine": where,
             "quick": False,
+            "load": 1.0,
             "version": "3",
             "sides": said,
             "rows": [row, streams],
@@ -135,6 +136,12 @@ def test_a_side_is_compared_with_ours_of_the_same_form() -> None:
     assert line.startswith("- get by key: not first: Tortoise takes 0.50 of rowstead's time (0.25 to 0.50")
     cells = next(row for row in report.table(BEHIND["sqlite"]) if "get by key" in row)
     assert [cell.strip() for cell in cells.split("|")][3:-1] == ["0.50", "**0.40**", "0.25", "0.45"]
+
+
+def test_figures_of_a_busy_machine_say_so() -> None:
+    group = FIRST["sqlite"]
+    assert "rough" not in report.machine(group)
+    assert "rough" in report.machine(group | {"load": 9.0})
 
 
 def test_the_page_says_what_is_left_out_and_done_otherwise() -> None:

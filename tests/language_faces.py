@@ -1,0 +1,201 @@
+"""Each face as the same few verbs, so that one table of cases runs through all of them.
+
+    face = await open_face(FACES["kit"], url)
+    rows = await face.find("items", {"n": {"gt": 1}}, order="id", limit=2)
+    face.sent      # the statements of the last verb, without those that begin and end a transaction
+
+A face is one entry in FACES: how it is opened, and a class of a few lines that says the verbs in its
+words. Tables are named by text, rows are dicts, a filter names a subquery's table by its Row class.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from language_cases import MODELS
+from rowstead import DB
+from rowstead import sync as in_threads
+from rowstead.kit import AsyncDatabase, Database
+
+Dict = dict[str, Any]
+
+EVERYWHERE = frozenset({"sqlite", "asyncpg", "psycopg"})
+IN_THREADS = frozenset({"sqlite", "psycopg"})
+"""asyncpg has no synchronous driver."""
+
+AROUND = frozenset({"BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE"})
+"""What begins and ends transactions. Each write of the kit stands in a savepoint of its own, by design."""
+
+
+async def settled(result: Any) -> Any:
+    """What a verb of either world gives."""
+    return await result if inspect.isawaitable(result) else result
+
+
+class Verbs(Protocol):
+    """A face that is open. Every verb gives plain values, or raises what the face raises."""
+
+    sent: list[str]
+
+    async def get(self, table: str, key: Any) -> Dict | None: ...
+    async def find(
+        self, table: str, where: Any, order: Any = None, limit: Any = None, offset: Any = None
+    ) -> list[Dict]: ...
+    async def count(self, table: str, where: Any) -> int: ...
+    async def insert(self, table: str, row: Dict) -> Dict: ...
+    async def insert_many(self, table: str, rows: Sequence[Dict]) -> int: ...
+    async def update(self, table: str, key: Any, patch: Dict) -> Dict | None: ...
+    async def update_where(self, table: str, patch: Dict, where: Any) -> int: ...
+    async def delete(self, table: str, key: Any) -> int: ...
+    async def close(self) -> None: ...
+
+
+class Traced:
+    """Keeps the statements that were sent."""
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+
+    def trace(self, statement: Any) -> None:
+        if statement.sql.split(maxsplit=1)[0].upper() not in AROUND:
+            self.sent.append(statement.sql)
+
+
+class RowsVerbs(Traced):
+    """Typed rows: a table is a Row class, a row an object."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.db: Any = None
+
+    async def open(self, connect: Callable[..., Any], url: str) -> RowsVerbs:
+        self.db = await settled(connect(url, trace=self.trace))
+        return self
+
+    async def close(self) -> None:
+        await settled(self.db.close())
+
+    async def _do(self, verb: str, *args: Any, **options: Any) -> Any:
+        self.sent.clear()
+        return await settled(getattr(self.db, verb)(*args, **options))
+
+    async def get(self, table: str, key: Any) -> Dict | None:
+        return _fields(await self._do("get", MODELS[table], id=key))
+
+    async def find(
+        self, table: str, where: Any, order: Any = None, limit: Any = None, offset: Any = None
+    ) -> list[Dict]:
+        options = {"where": where, "order": order, "limit": limit, "offset": offset}
+        return [_fields(row) or {} for row in await self._do("query", MODELS[table], **options)]
+
+    async def count(self, table: str, where: Any) -> int:
+        return await self._do("count", MODELS[table], where=where)
+
+    async def insert(self, table: str, row: Dict) -> Dict:
+        return _fields(await self._do("insert", MODELS[table].patch(**row))) or {}
+
+    async def insert_many(self, table: str, rows: Sequence[Dict]) -> int:
+        return await self._do("insert_many", [MODELS[table].patch(**row) for row in rows])
+
+    async def update(self, table: str, key: Any, patch: Dict) -> Dict | None:
+        return _fields(await self._do("update", MODELS[table].patch(id=key, **patch)))
+
+    async def update_where(self, table: str, patch: Dict, where: Any) -> int:
+        return await self._do("update_where", MODELS[table].patch(**patch), where=where)
+
+    async def delete(self, table: str, key: Any) -> int:
+        return await self._do("delete", MODELS[table].patch(id=key))
+
+
+def _fields(row: Any) -> Dict | None:
+    return None if row is None else {name: getattr(row, name) for name in type(row).model_fields}
+
+
+class KitVerbs(Traced):
+    """The kit: a table is a name, a row a dict, and every verb is one of a transaction."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.db: Any = None
+
+    async def open(self, connect: Callable[..., Any], url: str) -> KitVerbs:
+        self.db = await settled(connect(url, trace=self.trace))
+        return self
+
+    async def close(self) -> None:
+        await settled(self.db.close())
+
+    async def _do(self, verb: str, *args: Any, **options: Any) -> Any:
+        transaction = await settled(self.db.begin())
+        # What a transaction begins with, the read for its snapshot, is not the verb's.
+        self.sent.clear()
+        try:
+            result = await settled(getattr(transaction, verb)(*args, **options))
+        except BaseException:
+            await settled(transaction.rollback())
+            raise
+        await settled(transaction.commit())
+        return result
+
+    async def get(self, table: str, key: Any) -> Dict | None:
+        return await self._do("get_by_pk", table, key)
+
+    async def find(
+        self, table: str, where: Any, order: Any = None, limit: Any = None, offset: Any = None
+    ) -> list[Dict]:
+        return await self._do("select", table, _by_name(where), order=order, limit=limit, offset=offset)
+
+    async def count(self, table: str, where: Any) -> int:
+        return await self._do("count", table, _by_name(where))
+
+    async def insert(self, table: str, row: Dict) -> Dict:
+        return await self._do("insert", table, row)
+
+    async def insert_many(self, table: str, rows: Sequence[Dict]) -> int:
+        return await self._do("insert_many", table, rows, returning=False)
+
+    async def update(self, table: str, key: Any, patch: Dict) -> Dict | None:
+        return await self._do("update", table, key, patch)
+
+    async def update_where(self, table: str, patch: Dict, where: Any) -> int:
+        return len(await self._do("update_where", table, set=patch, filter=_by_name(where)))
+
+    async def delete(self, table: str, key: Any) -> int:
+        await self._do("delete", table, key)
+        return 1
+
+
+def _by_name(where: Any) -> Any:
+    """A filter whose subqueries name their tables by text."""
+    if isinstance(where, dict):
+        return {key: _by_name(value) for key, value in where.items()}
+    if isinstance(where, list):
+        return [_by_name(value) for value in where]
+    return next((name for name, model in MODELS.items() if model is where), where)
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """One face in one world. `kind` is the name under which a case says where it differs."""
+
+    kind: str
+    verbs: type[Any]
+    connect: Callable[..., Any]
+    drivers: frozenset[str]
+
+
+FACES: Mapping[str, Face] = {
+    "rows": Face("rows", RowsVerbs, DB.from_url, EVERYWHERE),
+    "rows in threads": Face("rows", RowsVerbs, in_threads.DB.from_url, IN_THREADS),
+    "kit": Face("kit", KitVerbs, AsyncDatabase.open, EVERYWHERE),
+    "kit in threads": Face("kit", KitVerbs, Database.open, IN_THREADS),
+}
+"""Every face. The first is the one that the others are compared with."""
+
+
+async def open_face(face: Face, url: str) -> Verbs:
+    """The face on a database whose tables are there."""
+    return await face.verbs().open(face.connect, url)
