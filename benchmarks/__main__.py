@@ -18,7 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from benchmarks import postgres, sqlite
+from benchmarks import kit, postgres, sqlite
 from benchmarks.harness import Benchmark, Progress, Result, measure, table
 
 SERVER = "ROWSTEAD_TEST_POSTGRES"
@@ -50,7 +50,10 @@ def machine() -> dict[str, str]:
 
 async def run(options: argparse.Namespace) -> int:
     progress = Progress()
-    groups: dict[str, AbstractAsyncContextManager[list[Benchmark]]] = {"sqlite": sqlite.benchmarks()}
+    groups: dict[str, AbstractAsyncContextManager[list[Benchmark]]] = {
+        "sqlite": sqlite.benchmarks(),
+        "kit": kit.benchmarks(),
+    }
     server = os.environ.get(SERVER)
     if server:
         groups["postgres"] = postgres.benchmarks(server, options.durable)

@@ -13,12 +13,13 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from language_cases import MODELS
-from rowstead import DB
+from rowstead import DB, Row
 from rowstead import sync as in_threads
 from rowstead.kit import AsyncDatabase, Database
+from rowstead.session import Trace
 
 Dict = dict[str, Any]
 
@@ -38,6 +39,7 @@ async def settled(result: Any) -> Any:
 class Verbs(Protocol):
     """A face that is open. Every verb gives plain values, or raises what the face raises."""
 
+    db: Any
     sent: list[str]
 
     async def get(self, table: str, key: Any) -> Dict | None: ...
@@ -54,33 +56,39 @@ class Verbs(Protocol):
 
 
 class Traced:
-    """Keeps the statements that were sent."""
+    """An open handle, and the statements that it sent for the last verb."""
 
     def __init__(self) -> None:
         self.sent: list[str] = []
-
-    def trace(self, statement: Any) -> None:
-        if statement.sql.split(maxsplit=1)[0].upper() not in AROUND:
-            self.sent.append(statement.sql)
-
-
-class RowsVerbs(Traced):
-    """Typed rows: a table is a Row class, a row an object."""
-
-    def __init__(self) -> None:
-        super().__init__()
         self.db: Any = None
+        self._listening = False
 
-    async def open(self, connect: Callable[..., Any], url: str) -> RowsVerbs:
-        self.db = await settled(connect(url, trace=self.trace))
+    async def open(self, connect: Callable[..., Any], url: str) -> Self:
+        self.db = await settled(connect(url, trace=self._trace))
         return self
 
     async def close(self) -> None:
         await settled(self.db.close())
 
-    async def _do(self, verb: str, *args: Any, **options: Any) -> Any:
+    def _trace(self, statement: Trace) -> None:
+        if self._listening and statement.sql.split(maxsplit=1)[0].upper() not in AROUND:
+            self.sent.append(statement.sql)
+
+    async def listened(self, handle: Any, verb: str, *args: Any, **options: Any) -> Any:
+        """Do a verb and keep what it sends."""
         self.sent.clear()
-        return await settled(getattr(self.db, verb)(*args, **options))
+        self._listening = True
+        try:
+            return await settled(getattr(handle, verb)(*args, **options))
+        finally:
+            self._listening = False
+
+
+class RowsVerbs(Traced):
+    """Typed rows: a table is a Row class, a row an object."""
+
+    async def _do(self, verb: str, *args: Any, **options: Any) -> Any:
+        return await self.listened(self.db, verb, *args, **options)
 
     async def get(self, table: str, key: Any) -> Dict | None:
         return _fields(await self._do("get", MODELS[table], id=key))
@@ -117,23 +125,11 @@ def _fields(row: Any) -> Dict | None:
 class KitVerbs(Traced):
     """The kit: a table is a name, a row a dict, and every verb is one of a transaction."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.db: Any = None
-
-    async def open(self, connect: Callable[..., Any], url: str) -> KitVerbs:
-        self.db = await settled(connect(url, trace=self.trace))
-        return self
-
-    async def close(self) -> None:
-        await settled(self.db.close())
-
     async def _do(self, verb: str, *args: Any, **options: Any) -> Any:
+        # What begins the transaction, the read for its snapshot with it, is not the verb's; nor its end.
         transaction = await settled(self.db.begin())
-        # What a transaction begins with, the read for its snapshot, is not the verb's.
-        self.sent.clear()
         try:
-            result = await settled(getattr(transaction, verb)(*args, **options))
+            result = await self.listened(transaction, verb, *args, **options)
         except BaseException:
             await settled(transaction.rollback())
             raise
@@ -174,7 +170,7 @@ def _by_name(where: Any) -> Any:
         return {key: _by_name(value) for key, value in where.items()}
     if isinstance(where, list):
         return [_by_name(value) for value in where]
-    return next((name for name, model in MODELS.items() if model is where), where)
+    return where.__table__ if isinstance(where, type) and issubclass(where, Row) else where
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,7 @@ LAYERS = (
     ),
     Layer("constraints", "which of a table's declarations an error is about", ("constraints",)),
     Layer("schema", "what a table is", ("schema",)),
+    Layer("explaining", "a statement that asks for another's plan", ("explaining",)),
     Layer("dialects", "facts of each database", ("dialects",)),
     Layer("bottom", "know each other at most", ("errors", "plan", "waiting", "sentinels", "decimals", "raw", "columnar")),
 )  # fmt: skip

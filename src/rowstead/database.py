@@ -20,6 +20,7 @@ from rowstead.errors import (
     OperationalError,
     ReadOnlyError,
     RowsteadError,
+    UsageError,
 )
 from rowstead.plan import Call, Copy, Many, ManyReturning, Plan, Read
 from rowstead.session import Session, Trace, Tracer, outcome
@@ -188,6 +189,34 @@ class Database(Session):
             return StandingBlock(self, self.dialect.snapshot, snapshot=True)
         begin = (self.dialect.begin(isolation, False), *self.dialect.snapshot[1:])
         return StandingBlock(self, begin, snapshot=False)
+
+    async def read_only(self, call: Call[RawResult]) -> RawResult:
+        """Run a user's statement where it cannot write: the database refuses it then (ReadOnlyError)."""
+        async with self.block(readonly=True) as transaction:
+            # As a user's own statement too: the connection is reset before its next turn.
+            await transaction.raw(Call(self.dialect.hold_to_reading, raw=True))
+            return await transaction.raw(call)
+
+    async def backup(self, path: str) -> None:
+        """Copy the database to a new file at `path` while it is used; the copy is of one moment.
+
+        UsageError where the database is no file, StorageError where the copy cannot be made.
+        """
+        if self._closed:
+            raise HandleClosed("this database handle is closed")
+        copy: Callable[[str], Awaitable[None]] | None = getattr(self.driver, "backup", None)
+        if copy is None:
+            raise UsageError(
+                "only a database that is a file can be copied from here; the backup of one on a server is "
+                "made by the server's own program, for PostgreSQL pg_dump"
+            )
+        try:
+            await copy(path)
+        except Exception as error:
+            known = self.driver.translate(error)
+            if known is None:
+                raise
+            raise type(known)(f"the backup to {path} failed: {known}") from error
 
     async def pinned(self, plan: Plan[R]) -> R:
         connection = await self._lend(True)

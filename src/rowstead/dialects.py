@@ -25,6 +25,8 @@ class Sequences:
     """The next `$2` numbers, one in each record."""
     pass_by: str
     """Goes on behind `$2` where it has not come so far."""
+    last: str
+    """The last number that was given; 0 where none was."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,6 +99,10 @@ class Dialect:
     """Whether a statement that failed is undone by itself and its transaction goes on."""
     sequences: Sequences | None
     """Counters that no transaction holds; None: a counter is a row of a table."""
+    hold_to_reading: str
+    """Makes the running transaction, which began as one that only reads, unable to become another."""
+    integrity: str | None
+    """SQL that looks through the whole file: a record for each fault, or one that says `ok`."""
     definitions: str
     """SQL for what the database holds: (table, kind, name, definition), in an order that stays."""
     stateless_words: frozenset[str]
@@ -253,7 +259,11 @@ POSTGRESQL = Dialect(
             " FROM (SELECT c.counter, coalesce(pg_sequence_last_value(c.counter), 0) AS last"
             " FROM (SELECT $1::text::regclass AS counter) c) s WHERE s.last < $2::bigint"
         ),
+        last="SELECT coalesce(pg_sequence_last_value($1::text::regclass), 0)",
     ),
+    # A transaction can be made one that writes only before its first query.
+    hold_to_reading="SELECT 1",
+    integrity=None,
     definitions=(
         "SELECT c.relname::text, 'column', a.attname::text,"
         " format_type(a.atttypid, a.atttypmod) || CASE WHEN a.attnotnull THEN ' NOT NULL' ELSE '' END"
@@ -308,6 +318,8 @@ SQLITE = Dialect(
     impatience=None,
     failure_is_local=True,
     sequences=None,
+    hold_to_reading="PRAGMA query_only = ON",
+    integrity="PRAGMA integrity_check",
     definitions=(
         "SELECT tbl_name, type, name, sql FROM sqlite_master"
         " WHERE sql IS NOT NULL AND type IN ('table', 'index') ORDER BY 1, 2, 3"

@@ -53,7 +53,9 @@ def read_order(sort: Sort, table: Table, *, access: Access = FULL_ACCESS) -> Ord
 
 
 def _read_order(sort: Sort, table: Table, access: Access) -> Order:
-    items: list[Any] = [sort] if isinstance(sort, (str, Mapping)) else list(sort or ())
+    if not isinstance(sort, Iterable):
+        raise _no_order(sort)
+    items: list[Any] = [sort] if isinstance(sort, (str, Mapping)) else list(sort)
     terms: list[OrderTerm] = []
     for item in items:
         terms.extend(_terms(item))
@@ -76,7 +78,11 @@ def _terms(item: Any) -> Iterable[OrderTerm]:
         return [_signed(part) for part in map(str.strip, item.split(",")) if part]
     if isinstance(item, Mapping):
         return (_from_mapping(item),)  # pyright: ignore[reportUnknownArgumentType]
-    raise ValidationError(f'an order is "-a,+b", ["-a", "b"] or [{{"desc": "a"}}]; got {item!r}')
+    raise _no_order(item)
+
+
+def _no_order(given: Any) -> ValidationError:
+    return ValidationError(f'an order is "-a,+b", ["-a", "b"] or [{{"desc": "a"}}]; got {given!r}')
 
 
 def _signed(part: str) -> OrderTerm:

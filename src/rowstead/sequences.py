@@ -40,6 +40,7 @@ COUNTERS = Table(
 _TAKE = ("insert", COUNTERS, (("name", VALUE), ("value", Inc)), Target("upsert", ("name",)), ("value",))
 _FOUND = ("insert", COUNTERS, (("name", VALUE), ("value", VALUE)), Target("ignore", ("name",)), ())
 _BEHIND = ("and", ("eq", "name", VALUE), ("lt", "value", VALUE))
+_LAST = ("get", COUNTERS, ("value",), ("eq", "name", VALUE))
 _PASS_BY = ("update", COUNTERS, (("value", VALUE),), _BEHIND, ())
 
 
@@ -86,6 +87,17 @@ def pass_by(compiler: Compiler, name: str, number: int) -> Plan[None]:
     moved: int = yield compiler.get(_PASS_BY).call([number, name, number], None)
     if not moved:
         yield compiler.get(_FOUND).call([name, number], None)
+
+
+def last_given(compiler: Compiler, name: str) -> Plan[int]:
+    """The last number that a counter gave; 0 where it has given none."""
+    own = compiler.dialect.sequences
+    if own is not None:
+        records: Sequence[Record] = yield Call(own.last, [_quoted(name)], list)
+        return records[0][0]
+    compiled = compiler.get(_LAST)
+    row: dict[str, int] | None = yield compiled.call([name], compiled.read_one)
+    return 0 if row is None else row["value"]
 
 
 def found(compiler: Compiler, names: Sequence[str]) -> Plan[None]:

@@ -61,6 +61,17 @@ async def test_a_write_that_is_cancelled_is_not_half_kept(db: AsyncDatabase) -> 
     assert await notes(db) == 0
 
 
+async def test_a_forgotten_transaction_is_rolled_back_and_blocks_nobody(db: AsyncDatabase) -> None:
+    async def forget() -> None:
+        txn = await db.begin()
+        await txn.insert("notes", {"id": 1})
+
+    await forget()
+    async with db.begin() as txn:
+        await txn.insert("notes", {"id": 2})
+    assert await notes(db) == 1
+
+
 async def test_the_function_of_transaction_may_be_cancelled(db: AsyncDatabase) -> None:
     wrote = asyncio.Event()
 

@@ -17,6 +17,8 @@ from rowstead.kit.builders import column, index, table
 from .conftest import Make
 from .migrations import fill, op, posts, raw, read, schema, users, version
 
+INDEXES = {True: "SELECT indexname FROM pg_indexes", False: "SELECT name FROM sqlite_master"}
+"""What gives the names of indexes, on PostgreSQL or on SQLite."""
 ID = uuid.UUID("6f1d2c3b-4a59-4e6f-8a7b-0c1d2e3f4a5b")
 D = decimal.Decimal
 
@@ -198,16 +200,32 @@ def test_triggers_views_and_partial_indexes_outlive_a_table_made_anew(
     db.migrate([first, version(2, op("alter_column", "users", "email"), op("add_index", "users", "ix"))])
     with db.begin() as txn:
         txn.insert("users", {"id": 7, "email": None})
-    assert sorted(raw(sync_backend, "SELECT email FROM seen"), key=str) == [("a",), (None,)][::1]
-    names = (
-        "SELECT indexname FROM pg_indexes" if sync_backend.is_postgres else "SELECT name FROM sqlite_master"
-    )
+    assert sorted(raw(sync_backend, "SELECT email FROM seen"), key=str) == [("a",), (None,)]
+    names = INDEXES[sync_backend.is_postgres]
     assert {("part",), ("users_ix",)} <= set(raw(sync_backend, names))
     if not sync_backend.is_postgres:
         assert raw(sync_backend, "SELECT n FROM log") == [(7,)]
         history = [first, version(2, op("alter_column", "users", "email"), op("add_index", "users", "ix"))]
         db.migrate([*history, version(3, {"drop_trigger": {"name": "mark"}})])
         assert ("mark",) not in raw(sync_backend, names)
+
+
+def test_a_partial_index_and_a_view_follow_a_renamed_column(make: Make, sync_backend: Backend) -> None:
+    def texts(name: str) -> Any:
+        columns = [column("id", 1, "int64"), column(name, 2, "text", max_length=9)]
+        return schema(table("t", 1, columns, "id"))
+
+    db = make(texts("a"))
+    fill(db, t=[{"id": 1, "a": "x"}])
+    own = {"raw_sql": "CREATE INDEX part ON t (a) WHERE a > 'b'; CREATE VIEW seen AS SELECT a FROM t"}
+    db.set_schema(texts("b"))
+    db.migrate([version(1, own, op("alter_column", "t", "a"))])
+    assert raw(sync_backend, "SELECT * FROM seen") == [("x",)]
+    names = INDEXES[sync_backend.is_postgres]
+    assert ("part",) in raw(sync_backend, names)
+    with pytest.raises(ValidationError) as caught, db.begin() as txn:
+        txn.insert("t", {"id": 2, "b": "longer than nine"})
+    assert getattr(caught.value, "constraint", None) == "b_length"
 
 
 def test_foreign_keys_are_watched_again_after_a_migration_that_failed(

@@ -130,6 +130,16 @@ def test_two_transactions_of_one_thread_may_write_different_rows(make: Make, syn
     assert ids(db) == ([1, 2] if sync_backend.is_postgres else [1])
 
 
+def test_a_transaction_may_be_forgotten_after_close(make: Make, sync_backend: Backend) -> None:
+    db = make(shop())
+    txn = db.begin()
+    txn.insert("notes", {"id": 1})
+    db.close()
+    del txn
+    with Database.open(sync_backend.url) as again:
+        assert ids(again) == []
+
+
 def test_a_forgotten_transaction_is_rolled_back_and_blocks_nobody(db: Database) -> None:
     def forget() -> None:
         db.begin().insert("notes", {"id": 1})

@@ -30,5 +30,3 @@ def named(holders: Sequence[tuple[str, float]]) -> str:
     held = [f"{name} for {seconds:.1f} s" for name, seconds in holders]
     held[NAMED_HOLDERS:] = [f"{len(held) - NAMED_HOLDERS} more"] if len(held) > NAMED_HOLDERS else []
     return ", ".join(held) or "nobody: they are being made or mended"
-
-

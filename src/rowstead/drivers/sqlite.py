@@ -107,6 +107,16 @@ class SQLiteDriver:
             await self._snapshots.close()
         await self._writer.close()
 
+    async def backup(self, path: str) -> None:
+        """Copy the database to a new file while it is used; the copy is of one moment."""
+        connection = await self.lend(False)
+        suspect = True
+        try:
+            await connection.copy_to(path)
+            suspect = False
+        finally:
+            self.take_back(connection, suspect)
+
     def translate(self, error: Exception) -> RowsteadError | None:
         return translate(error)
 

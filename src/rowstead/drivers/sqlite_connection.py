@@ -11,14 +11,15 @@ import re
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from time import monotonic, sleep
 from typing import Any, TypeVar
 from urllib.parse import quote
 
 from rowstead.columnar import columnar
 from rowstead.drivers.base import RawResult
+from rowstead.drivers.sqlite_copy import copy_database
 from rowstead.drivers.sqlite_functions import register
+from rowstead.drivers.sqlite_inserts import of_several_rows
 from rowstead.errors import StatementTimeout, UsageError
 from rowstead.plan import Record
 
@@ -29,10 +30,6 @@ CACHED_STATEMENTS = 512
 LONGEST_NAP = 0.02
 QUICK_OPERATIONS = 1000
 """Steps of SQLite's machine (some 0.05 ms) that `fetch_quickly` may take; at most twice as many."""
-ROWS_AT_ONCE = 50
-"""Rows in one INSERT of many: costs half of one for each; of twice as many rows, a twentieth less."""
-MOST_PARAMETERS = 999
-"""Parameters that every build of SQLite takes."""
 CLOCK_OPERATIONS = 5000
 """Steps after which a statement with a time limit looks at the clock."""
 
@@ -98,6 +95,9 @@ class SQLiteConnection:
         try:
             register(self._db)
             self._watch_clock()
+            if settings.reader:
+                # ATTACH would make a file, which no setting of ours forbids.
+                self._db.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
             if not settings.reader and settings.path != MEMORY:
                 self.execute("PRAGMA journal_mode = WAL", ())
             for pragma in settings.pragmas:
@@ -185,7 +185,7 @@ class SQLiteConnection:
 
     def execute_many(self, text: str, rows: Sequence[Sequence[Any]]) -> int:
         db = self._ready()
-        several = _of_several_rows(text)
+        several = of_several_rows(text)
         if several is None:
             return db.executemany(text, rows).rowcount
         insert, at_once = several
@@ -213,6 +213,10 @@ class SQLiteConnection:
         self, schema: str | None, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]
     ) -> int:
         raise UsageError("SQLite has no bulk path beside INSERT")
+
+    def copy_to(self, path: str) -> None:
+        """Copy the database, as it is at this moment, to a new file."""
+        copy_database(self._ready(), path, lambda: self.stop)
 
     def ping(self) -> None:
         self.fetch("SELECT 1", ())
@@ -360,19 +364,6 @@ def _run_raw(db: sqlite3.Connection, text: str, params: Sequence[Any]) -> RawRes
     # A write that returns has changed as many rows as it gave.
     wrote = count >= 0 or db.total_changes != before
     return RawResult(columns, records, len(records) if wrote else -1)
-
-
-_INSERT_OF_VALUES = re.compile(r"(INSERT INTO [^()?']+ \([^()?']+\) VALUES )(\(\?(?:, \?)*\))\Z")
-
-
-@lru_cache(maxsize=256)
-def _of_several_rows(text: str) -> tuple[str, int] | None:
-    """An INSERT of one row as one of as many rows as are worth it; None for any other text."""
-    found = _INSERT_OF_VALUES.match(text)
-    if found is None:
-        return None
-    at_once = min(ROWS_AT_ONCE, MOST_PARAMETERS // found[2].count("?"))
-    return (found[1] + ", ".join([found[2]] * at_once), at_once) if at_once > 1 else None
 
 
 def _is_not_quick(error: sqlite3.OperationalError) -> bool:

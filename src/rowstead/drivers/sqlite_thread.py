@@ -124,6 +124,10 @@ class ThreadConnection:
     ) -> int:
         raise UsageError("SQLite has no bulk path beside INSERT")
 
+    async def copy_to(self, path: str) -> None:
+        """Copy the database, as it is at this moment, to a new file."""
+        await self._hop(self._connection.copy_to, path)
+
     async def ping(self) -> None:
         await self._hop(self._connection.ping)
 

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from os import PathLike, fspath
-from pathlib import Path
+from os import PathLike, fspath, makedirs, path
 from urllib.parse import quote
 
 from rowstead.drivers.addresses import MEMORY, parse
 from rowstead.errors import StorageError, ValidationError
 
 
-def _file(place: str | PathLike[str]) -> Path | None:
+def _file(place: str | PathLike[str]) -> str | None:
     """The file that is meant; None where it is none: another database's URL, or memory."""
     if not isinstance(place, (str, PathLike)):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ValidationError(f"a database is named by a path or a URL, not by {type(place).__name__}")
     text = fspath(place)
     if not text:
         raise ValidationError("the path is empty: name a file, or a URL like postgresql://user@host/name")
-    path = text if "://" not in text else parse(text).path
-    return None if path in ("", MEMORY) else Path(path)
+    file = text if "://" not in text else parse(text).path
+    return None if file in ("", MEMORY) else file
 
 
 def url_to_create(place: str | PathLike[str]) -> str:
@@ -26,10 +25,10 @@ def url_to_create(place: str | PathLike[str]) -> str:
     file = _file(place)
     if file is None:
         return _not_a_file(place)
-    if file.is_dir():
-        raise StorageError(f"{file} is a folder: name a file in it, such as {file / 'app.db'}")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    return f"sqlite:///{quote(str(file))}"
+    if path.isdir(file):
+        raise StorageError(f"{file} is a folder: name a file in it, such as {path.join(file, 'app.db')}")
+    makedirs(path.dirname(file) or ".", exist_ok=True)
+    return f"sqlite:///{quote(file)}"
 
 
 def url_to_open(place: str | PathLike[str]) -> str:
@@ -37,11 +36,11 @@ def url_to_open(place: str | PathLike[str]) -> str:
     file = _file(place)
     if file is None:
         return _not_a_file(place)
-    if file.is_dir():
+    if path.isdir(file):
         raise StorageError(f"{file} is a folder: name the database's file")
-    if not file.exists():
+    if not path.exists(file):
         raise StorageError(f"there is no database at {file}: make one with Database.create")
-    return f"sqlite:///{quote(str(file))}?mode=rw"
+    return f"sqlite:///{quote(file)}?mode=rw"
 
 
 def _not_a_file(place: str | PathLike[str]) -> str:

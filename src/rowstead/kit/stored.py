@@ -90,15 +90,22 @@ class Store:
     def open(self) -> Plan[Mapping[str, Table]]:
         """The schema that is kept. A StorageError says where the tables are not as it says."""
         row = yield from self._row()
-        tables = _tables_of(row["schema"])
-        kept: list[Definition] = [tuple(d) for d in json.loads(row["definitions"])]
-        now = set((yield from self._definitions()))
-        if not now.issuperset(kept):
+        changes = yield from self._changes_since(row)
+        if changes:
             raise StorageError(
                 "the tables are not as the schema kept with them says; something else has changed them: "
-                + "; ".join(_changes(kept, now))
+                + "; ".join(changes)
             )
-        return tables
+        return _tables_of(row["schema"])
+
+    def changes(self) -> Plan[list[str]]:
+        """What something else has changed in the tables since the schema was kept, in words."""
+        return (yield from self._changes_since((yield from self._row())))
+
+    def _changes_since(self, row: Mapping[str, Any]) -> Plan[list[str]]:
+        kept: list[Definition] = [tuple(d) for d in json.loads(row["definitions"])]
+        now = set((yield from self._definitions()))
+        return [] if now.issuperset(kept) else _changes(kept, now)
 
     def _row(self) -> Plan[Mapping[str, Any]]:
         compiler = self._compiler

@@ -16,7 +16,7 @@ from rowstead.kit.context import Context, checked, checked_column, columns_of, k
 from rowstead.kit.defaults import chosen_by_hand, fill, refreshed
 from rowstead.plan import Atomic, Plan
 from rowstead.rules import check_row
-from rowstead.schema import Column, Table
+from rowstead.schema import Column, ForeignKey, Table
 from rowstead.statements import Target
 
 CHUNK = 10_000
@@ -277,5 +277,27 @@ def truncate(context: Context, name: str) -> Plan[None]:
                     table=name,
                     constraint=key.name,
                 )
-    call = context.compiler.get(("delete", table, EVERYTHING, ())).call([], None)
-    yield from blaming(context, table, call, deleting=True)
+    yield Atomic(_empty(context, table))
+
+
+def _empty(context: Context, table: Table) -> Plan[None]:
+    """Remove every row; those that others of the table refer to after the others, which SQLite wants."""
+    nobody = {
+        "and": [
+            {"not_exists": {"table": table.name, "filter": _refers_to_outer(key)}}
+            for key in table.foreign_keys
+            if key.table == table.name and key.on_delete == "restrict"
+        ]
+    }
+    removed = 1 if nobody["and"] else 0
+    while removed:
+        shape, values = read(nobody, table, scope=context.tables, outer_strings=True)
+        leaves = context.compiler.get(("delete", table, shape, ())).call(values, None)
+        removed = yield from blaming(context, table, leaves, deleting=True)
+    rest = context.compiler.get(("delete", table, EVERYTHING, ())).call([], None)
+    yield from blaming(context, table, rest, deleting=True)
+
+
+def _refers_to_outer(key: ForeignKey) -> dict[str, Any]:
+    pairs = zip(key.columns, key.references, strict=True)
+    return {name: {"$outer": referred} for name, referred in pairs}

@@ -65,8 +65,10 @@ class Carrier:
             case Dropped(table):
                 yield from self._run(self._renderer.dropped(table))
             case Renamed(before, after, old, new):
-                statements = self._renderer.renamed(before, after, old, new, tables)
-                yield from self._rebuilding(after, statements, tables)
+                renaming, rebuilding = self._renderer.renamed(before, after, old, new, tables)
+                yield from self._run(renaming)
+                # Behind it: what belongs to the table has the new name in its SQL by then.
+                yield from self._rebuilding(after, rebuilding, tables)
             case Altered(before, after, filled):
                 held = before
                 if filled is not None:
@@ -209,7 +211,7 @@ class Carrier:
         """Run statements that may make a table anew, and make again what belonged to the old one and is
         no part of our description: triggers, partial indexes."""
         rebuild = self._facts.rebuild
-        if rebuild is None:
+        if rebuild is None or not statements:
             yield from self._run(statements)
             return
         objects = (yield Call(rebuild.own_objects, [table.name], raw=True)).records

@@ -39,8 +39,9 @@ from rowstead.schema import Table
 
 SOURCE = "kit"
 _WITH_SQL = frozenset({RAW, *BODIES, "drop_view", "drop_trigger"})
-_IN_PLACE = _WITH_SQL | {"create_table", "add_index", "drop_index"}
-"""Operations for which no table has to be made anew."""
+_IN_PLACE = _WITH_SQL | {"add_index", "drop_index"}
+"""Operations for which no table has to be made anew. For a new table another one may have to be: one that
+refers to it and was there first."""
 
 
 class Operating:

@@ -72,8 +72,9 @@ class Renderer:
 
     def renamed(
         self, before: Table, after: Table, old: str, new: str, tables: Mapping[str, Table]
-    ) -> list[str]:
-        """A column by another name; the database itself carries it to whatever refers to it."""
+    ) -> tuple[list[str], list[str]]:
+        """A column by another name; the database itself carries it to whatever refers to it. Apart from
+        that: what makes the table anew, for constraints whose names are made of a column's."""
         spelling = self._spelling()
         olds = _constraints(self._form(before, tables), spelling)
         form = self._form(after, tables)
@@ -83,17 +84,15 @@ class Renderer:
         if self._rebuilds:
             # Alembic would rebuild, and leave the old name in the foreign keys that refer to it.
             table, *names = (self.quoted(n) for n in (before.name, old, new))
-            writer.texts.append(f"ALTER TABLE {table} RENAME COLUMN {' TO '.join(names)}")
             if gone:
                 self._batch(operations, after, form, True, iter(()))
-            return writer.texts
-        # Names that are made of a column's.
+            return [f"ALTER TABLE {table} RENAME COLUMN {' TO '.join(names)}"], writer.texts
         for name in sorted(gone):
             operations.invoke(ops.DropConstraintOp.from_constraint(olds[name][1]))
         operations.alter_column(before.name, old, new_column_name=new)
         for name in sorted(news.keys() - olds.keys()):
             operations.invoke(ops.AddConstraintOp.from_constraint(news[name][1]))
-        return writer.texts
+        return writer.texts, []
 
     def column_added(self, table: Table, column: Column) -> list[str]:
         """A column more at the end, NULL in every row."""

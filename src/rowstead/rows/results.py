@@ -1,4 +1,4 @@
-"""What becomes of results: raw SQL's records as rows, a plan as text, stored rows with what they carried.
+"""What becomes of results: raw SQL's records as rows, stored rows with what they carried.
 
 Sends nothing.
 """
@@ -6,12 +6,12 @@ Sends nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from rowstead.compiled import Compiler
 from rowstead.decoders import decoder
-from rowstead.dialects import Dialect
-from rowstead.plan import Call, Plan, Record
+from rowstead.explaining import explain as explain
+from rowstead.plan import Plan, Record
 from rowstead.rows.row import Row
 
 R = TypeVar("R", bound=Row)
@@ -29,15 +29,6 @@ def read_raw(
     if wanted != list(range(len(columns))):
         records = [[record[i] for i in wanted] for record in records]
     return read_all(records)
-
-
-def explain(dialect: Dialect, call: Call[Any]) -> Call[str]:
-    """The statement that asks for another's plan, read as lines of text."""
-
-    def read_plan(records: Sequence[Record]) -> str:
-        return "\n".join(str(record[-1]) for record in records)
-
-    return Call(f"{dialect.explain} {call.text}", call.params, read_plan, table=call.table)
 
 
 def carry(given: Row, stored: R) -> R:

@@ -17,6 +17,7 @@ from rowstead.errors import (
     OperationalError,
     ReadOnlyError,
     RowsteadError,
+    UsageError,
 )
 from rowstead.plan import Call, Copy, Many, ManyReturning, Plan, Read
 from rowstead.sync.drivers.base import Connection, Driver, RawResult
@@ -162,6 +163,34 @@ class Database(Session):
             return StandingBlock(self, self.dialect.snapshot, snapshot=True)
         begin = (self.dialect.begin(isolation, False), *self.dialect.snapshot[1:])
         return StandingBlock(self, begin, snapshot=False)
+
+    def read_only(self, call: Call[RawResult]) -> RawResult:
+        """Run a user's statement where it cannot write: the database refuses it then (ReadOnlyError)."""
+        with self.block(readonly=True) as transaction:
+            # As a user's own statement too: the connection is reset before its next turn.
+            transaction.raw(Call(self.dialect.hold_to_reading, raw=True))
+            return transaction.raw(call)
+
+    def backup(self, path: str) -> None:
+        """Copy the database to a new file at `path` while it is used; the copy is of one moment.
+
+        UsageError where the database is no file, StorageError where the copy cannot be made.
+        """
+        if self._closed:
+            raise HandleClosed("this database handle is closed")
+        copy: Callable[[str], None] | None = getattr(self.driver, "backup", None)
+        if copy is None:
+            raise UsageError(
+                "only a database that is a file can be copied from here; the backup of one on a server is "
+                "made by the server's own program, for PostgreSQL pg_dump"
+            )
+        try:
+            copy(path)
+        except Exception as error:
+            known = self.driver.translate(error)
+            if known is None:
+                raise
+            raise type(known)(f"the backup to {path} failed: {known}") from error
 
     def pinned(self, plan: Plan[R]) -> R:
         connection = self._lend(True)

@@ -106,6 +106,16 @@ class SQLiteDriver:
             self._snapshots.close()
         self._writer.close()
 
+    def backup(self, path: str) -> None:
+        """Copy the database to a new file while it is used; the copy is of one moment."""
+        connection = self.lend(False)
+        suspect = True
+        try:
+            connection.copy_to(path)
+            suspect = False
+        finally:
+            self.take_back(connection, suspect)
+
     def translate(self, error: Exception) -> RowsteadError | None:
         return translate(error)
 

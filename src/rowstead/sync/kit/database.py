@@ -3,18 +3,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+from rowstead.conditions import Where
 from rowstead.drivers.addresses import Options
 from rowstead.errors import ValidationError
+from rowstead.explaining import explain
+from rowstead.kit import reading
 from rowstead.kit.catalogue import tables_of
+from rowstead.kit.checking import problems
 from rowstead.kit.context import Context
 from rowstead.kit.defaults import Registry, fill
+from rowstead.kit.files import Place, format_of, name_of, to_read, to_write
 from rowstead.kit.open_transactions import OpenTransactions
 from rowstead.kit.place import url_to_create, url_to_open
+from rowstead.kit.progress import Progress, watched
+from rowstead.kit.reading import Row, Specifications
 from rowstead.kit.stored import Store
+from rowstead.kit.transfer import Import, Imported, rows_of
+from rowstead.kit.transfer import export as export_plan
+from rowstead.ordering import Sort
 from rowstead.plan import Atomic, Plan
 from rowstead.schema import Column, Table
 from rowstead.sequences import take_block
@@ -72,18 +82,21 @@ class Database:
         cls,
         path: str | Path,
         *,
+        verify: bool = True,
         statement_timeout: float | None = None,
         trace: Callable[[Trace], None] | None = None,
         trace_values: bool = False,
     ) -> Self:
         """Open a database; its schema is read from it.
 
-        StorageError where there is no file or it is damaged, or its tables are not as its schema says.
+        StorageError where there is no file or it is damaged, or its tables are not as its schema says;
+        not of the latter without `verify`, so that `check` can tell more.
         """
         options = Options(statement_timeout=statement_timeout, lazy=True)
         core = Core.from_url(url_to_open(path), options, trace=trace, trace_values=trace_values)
+        store = Store(core.compiler)
         try:
-            return cls(core, core.plan(Store(core.compiler).open()))
+            return cls(core, core.plan(store.open() if verify else store.load()))
         except BaseException:
             core.close()
             raise
@@ -143,6 +156,94 @@ class Database:
             if mine:
                 return mine[-1].allocate_sequence(name, count)
         return self.database.plan(_apart(take_block(self._context.compiler, name, count)))
+
+    # Looking closer
+
+    def explain(
+        self,
+        table: str,
+        filter: Where = None,
+        order: Sort = None,
+        limit: int | None = None,
+        offset: int | None = None,
+        columns: str | Iterable[str] | None = None,
+        distinct: bool = False,
+        ctes: Specifications | None = None,
+    ) -> str:
+        """The database's plan for a `select` with these arguments, as text; nothing is run."""
+        call = reading.select(self._context, table, filter, order, limit, offset, columns, distinct, ctes)
+        return self.database.run(explain(self.database.dialect, call))
+
+    def sql(self, text: str, *params: Any) -> list[Row]:
+        """The rows of a statement that reads, as dicts; values are `$1`, `$2`, ….
+
+        They come as the database stores them (on SQLite a date as text). What would write is refused by
+        the database: ReadOnlyError.
+        """
+        result = self.database.read_only(self.database.raw_call(text, params))
+        return [dict(zip(result.columns, record, strict=True)) for record in result.records]
+
+    def check(self) -> list[str]:
+        """Look through the file, its schema, foreign keys and counters; a sentence for each fault."""
+        return self._at_one_moment(problems(self._context, self._store))
+
+    def _at_one_moment(self, plan: Plan[T]) -> T:
+        with self.database.standing() as session:
+            return session.plan(plan)
+
+    # Copies and files
+
+    def backup(self, path: str | Path) -> None:
+        """Copy the database, as it is at this moment, to a new file while it is used.
+
+        StorageError where the copy cannot be made, UsageError on a server, which has its own programs.
+        """
+        self.database.backup(str(path))
+
+    def export(
+        self,
+        table: str,
+        target: Place,
+        *,
+        format: str | None = None,
+        filter: Where = None,
+        columns: str | Iterable[str] | None = None,
+        progress: Progress | None = None,
+    ) -> int:
+        """Write a table's rows, as of one moment and in the order of their keys, to a file; how many.
+
+        `format` is "csv" (NULL is nothing, the empty text `""`) or "jsonl", else by the file's name. The
+        file gets its name when it is complete. `progress(rows, part)` is called now and then; without it
+        a line on the terminal tells, where standard error is one.
+        """
+        file_format = format_of(target, format)
+        self._context.table(table)
+        with watched(progress, table) as told, to_write(target) as write:
+            plan = export_plan(self._context, table, write, file_format, filter, columns, told)
+            return self._at_one_moment(plan)
+
+    def import_(
+        self,
+        table: str,
+        source: Place,
+        *,
+        format: str | None = None,
+        batch: int | None = None,
+        progress: Progress | None = None,
+    ) -> Imported:
+        """Insert the rows of a file, as `insert_many` does: all of them or, after any error, none.
+
+        With `batch` that many rows are committed at a time, and rows that are there just as the file has
+        them are passed over: the same command goes on where it was stopped. Errors name the file's line.
+        """
+        self._open_ones.refuse_within(owner(), "import_")
+        file_format = format_of(source, format)
+        self._context.table(table)
+        name = name_of(source)
+        with watched(progress, table) as told, to_read(source) as lines:
+            rows = rows_of(self._context, table, lines, file_format, name)
+            work = Import(self._context, table, rows, name, lambda: lines.part, told)
+            return self.database.plan(work.whole() if batch is None else work.in_batches(batch))
 
     # Transactions
 

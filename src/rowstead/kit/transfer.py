@@ -1,0 +1,317 @@
+"""Rows from a table to a file, and from a file to a table, as plans. Memory stays flat either way.
+
+An import is whole or not at all: one transaction, which Ctrl-C, a kill or an error undoes, so that the
+same command begins anew. With `batch` each batch of rows is a transaction of its own; then the same
+command goes on where the last one stopped, since rows that are there already, just as the file has
+them, are passed over.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any, NamedTuple, cast
+
+from rowstead.conditions import Where, read
+from rowstead.errors import DuplicateError, IntegrityError, ValidationError
+from rowstead.kit import writing
+from rowstead.kit.cells import from_cell, from_json_value, parse_json, to_cell, to_json_value
+from rowstead.kit.context import Context, checked, columns_of, key_values
+from rowstead.kit.csv_lines import Cells, line_of, records
+from rowstead.kit.files import Lines
+from rowstead.kit.progress import Progress
+from rowstead.kit.reading import count, get_by_pk, select
+from rowstead.ordering import read_order
+from rowstead.paging import Walk
+from rowstead.plan import Atomic, Plan
+from rowstead.schema import Table
+
+PAGE = 1000
+"""Rows that are read or written at a time."""
+KEYS = 10_000
+"""Keys that are asked for at a time."""
+
+Row = dict[str, Any]
+
+
+class Numbered(NamedTuple):
+    """A row of a file, with the line where it begins."""
+
+    line: int
+    row: Row
+
+
+class Imported(NamedTuple):
+    """What an import did: rows inserted, and rows passed over because they were there."""
+
+    rows: int
+    skipped: int
+
+
+# To a file
+
+
+def export(
+    context: Context,
+    name: str,
+    write: Callable[[str], Any],
+    file_format: str,
+    where: Where,
+    columns: str | Iterable[str] | None,
+    progress: Progress | None,
+) -> Plan[int]:
+    """Write the rows that fulfil the filter, in the order of their keys; how many."""
+    table = context.table(name)
+    wanted = columns_of(table, columns)
+    total: int | None = None
+    if progress is not None:
+        total = yield count(context, name, where, None)
+    if file_format == "csv":
+        write(line_of(wanted))
+    lines = (csv_writer if file_format == "csv" else json_writer)(table, wanted)
+    done = 0
+    for page in _pages(context, table, wanted, where):
+        rows = yield from page
+        write("".join(lines(rows)))
+        done += len(rows)
+        if progress is not None:
+            progress(done, done / total if total else None)
+    return done
+
+
+def _pages(context: Context, table: Table, wanted: Sequence[str], where: Where) -> Iterator[Plan[list[Row]]]:
+    """A plan for each page; each must be carried out before the next is asked for."""
+    shape, values = read(where, table, scope=context.tables, outer_strings=True)
+    needed = tuple(dict.fromkeys((*wanted, *table.key)))
+    walk = Walk(context.compiler, table, needed, shape, values, read_order(None, table))
+    position: Any = walk.start
+
+    def page() -> Plan[list[Row]]:
+        nonlocal position
+        rows, position = yield from walk.page(position, PAGE)
+        return rows
+
+    while position is not None:
+        yield page()
+
+
+def csv_writer(table: Table, names: Sequence[str]) -> Callable[[Iterable[Row]], Iterator[str]]:
+    """What makes lines of CSV of rows."""
+    writers = [(name, to_cell(table.columns[name])) for name in names]
+
+    def lines(rows: Iterable[Row]) -> Iterator[str]:
+        for row in rows:
+            yield line_of([None if row[name] is None else write(row[name]) for name, write in writers])
+
+    return lines
+
+
+def json_writer(table: Table, names: Sequence[str]) -> Callable[[Iterable[Row]], Iterator[str]]:
+    """What makes lines of JSON of rows."""
+    writers = [(name, to_json_value(table.columns[name])) for name in names]
+
+    def lines(rows: Iterable[Row]) -> Iterator[str]:
+        for row in rows:
+            values = {name: None if row[name] is None else write(row[name]) for name, write in writers}
+            yield json.dumps(values, ensure_ascii=False, allow_nan=False) + "\n"
+
+    return lines
+
+
+# From a file
+
+
+def csv_rows(table: Table, lines: Iterable[str], name: str) -> Iterator[Numbered]:
+    """The rows of a CSV file whose first line names the columns. ValidationError names file and line."""
+    given = _naming_the_file(records(lines), name)
+    header = next(given, None)
+    if header is None:
+        raise ValidationError(f"{name} is empty: its first line is to name the columns of {table.name}")
+    try:
+        names = table.names([cell or "" for cell in header[1]], "the first line")
+    except ValidationError as error:
+        raise _placed(error, name, 1) from None
+    readers = [(column, from_cell(table.columns[column])) for column in names]
+    for number, cells in given:
+        if len(cells) != len(names):
+            if cells == [None]:
+                continue  # a blank line
+            raise ValidationError(
+                f"{name}, line {number}: {len(cells)} cells, where the first line names {len(names)} columns"
+            )
+        yield Numbered(number, _read_row(table, readers, cells, name, number))
+
+
+def _naming_the_file(given: Iterator[tuple[int, Cells]], name: str) -> Iterator[tuple[int, Cells]]:
+    try:
+        yield from given
+    except ValidationError as error:
+        text = str(error)
+        raise ValidationError(text if text.startswith(name) else f"{name}, {text}") from None
+
+
+def _read_row(
+    table: Table,
+    readers: Sequence[tuple[str, Callable[[Any], Any]]],
+    values: Iterable[Any],
+    name: str,
+    number: int,
+) -> Row:
+    row: Row = {}
+    for (column, read_value), value in zip(readers, values, strict=True):
+        try:
+            row[column] = None if value is None else read_value(value)
+        except ValidationError as error:
+            error.table, error.column = table.name, column
+            error.args = (f"{table.name}.{column}: {error}",)
+            raise _placed(error, name, number) from None
+    return row
+
+
+def json_rows(table: Table, lines: Iterable[str], name: str) -> Iterator[Numbered]:
+    """The rows of a file with a JSON object in each line. ValidationError names file and line."""
+    readers = {column: from_json_value(table.columns[column]) for column in table.all}
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            given = parse_json(line)
+            if not isinstance(given, dict):
+                raise ValidationError("a line holds one JSON object, the row")
+            fields = cast("Mapping[str, Any]", given)
+            for column in fields:
+                table.column(column)
+        except ValidationError as error:
+            raise _placed(error, name, number) from None
+        used = [(column, readers[column]) for column in fields]
+        yield Numbered(number, _read_row(table, used, fields.values(), name, number))
+
+
+def rows_of(context: Context, table: str, lines: Lines, file_format: str, name: str) -> Iterator[Numbered]:
+    """The rows of a file in either format."""
+    return (csv_rows if file_format == "csv" else json_rows)(context.table(table), lines, name)
+
+
+def _placed(error: Any, name: str, line: int) -> Any:
+    """The error, saying where in the file the row is that it is about."""
+    error.args = (f"{name}, line {line}: {error}",)
+    return error
+
+
+class Import:
+    """One import: where its rows come from, where they go, and how far it is."""
+
+    def __init__(
+        self,
+        context: Context,
+        table: str,
+        rows: Iterator[Numbered],
+        name: str,
+        part: Callable[[], float | None],
+        progress: Progress | None,
+    ) -> None:
+        self._context = context
+        self._table = table
+        self._rows = rows
+        self._name = name
+        self._part = part
+        self._progress = progress
+        self._done = Imported(0, 0)
+
+    def whole(self) -> Plan[Imported]:
+        """Every row, or none."""
+        return (yield Atomic(self._all_pages()))
+
+    def _all_pages(self) -> Plan[Imported]:
+        for rows in self._pages(PAGE):
+            yield from self._insert(rows)
+            self._tell(len(rows), 0)
+        return self._done
+
+    def in_batches(self, size: int) -> Plan[Imported]:
+        """Batch by batch, each kept when it is complete; rows that are there already are passed over."""
+        if isinstance(size, bool) or not isinstance(size, int) or size < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ValidationError(f"batch is a number of rows, at least 1, not {size!r}")
+        for rows in self._pages(size):
+            inserted = yield Atomic(self._insert_missing(rows))
+            self._tell(inserted, len(rows) - inserted)
+        return self._done
+
+    def _pages(self, size: int) -> Iterator[list[Numbered]]:
+        while rows := list(islice(self._rows, size)):
+            yield rows
+
+    def _tell(self, inserted: int, skipped: int) -> None:
+        self._done = Imported(self._done.rows + inserted, self._done.skipped + skipped)
+        if self._progress is not None:
+            self._progress(sum(self._done), self._part())
+
+    def _insert(self, rows: Sequence[Numbered]) -> Plan[None]:
+        """Insert some rows, all or none. What cannot be is told with the line of the row that it is about."""
+        try:
+            yield from writing.insert_many(self._context, self._table, [r.row for r in rows], False)
+        except (IntegrityError, ValidationError) as error:
+            if len(rows) == 1:
+                raise _placed(error, self._name, rows[0].line) from error.__cause__
+            # Neither a batch nor the database knows which row it was: half of them are tried, and so on.
+            middle = len(rows) // 2
+            yield from self._insert(rows[:middle])
+            yield from self._insert(rows[middle:])
+
+    def _insert_missing(self, rows: Sequence[Numbered]) -> Plan[int]:
+        table = self._context.table(self._table)
+        for numbered in rows:
+            if any(numbered.row.get(part) is None for part in table.key):
+                raise _placed(
+                    ValidationError(
+                        f"with batch every row brings its key ({', '.join(table.key)}): without it nobody "
+                        "could tell which rows an interrupted import has brought already",
+                        table=table.name,
+                    ),
+                    self._name,
+                    numbered.line,
+                )
+        try:
+            yield from writing.insert_many(self._context, self._table, [r.row for r in rows], False)
+            return len(rows)
+        except DuplicateError:
+            missing = yield from self._missing(table, rows)
+        except (IntegrityError, ValidationError):
+            missing = rows
+        yield from self._insert(missing)
+        return len(missing)
+
+    def _missing(self, table: Table, rows: Sequence[Numbered]) -> Plan[list[Numbered]]:
+        """Those rows that are not there just as the file has them."""
+        keys = [tuple(key_values(table, numbered.row)) for numbered in rows]
+        there = yield from self._there(table, keys)
+        return [
+            numbered
+            for key, numbered in zip(keys, rows, strict=True)
+            if not _is_as(table, there.get(key), numbered.row)
+        ]
+
+    def _there(self, table: Table, keys: Sequence[tuple[Any, ...]]) -> Plan[dict[tuple[Any, ...], Row]]:
+        """The stored rows of these keys."""
+        found: list[Row] = []
+        if len(table.key) == 1:
+            for at in range(0, len(keys), KEYS):
+                some = [key[0] for key in keys[at : at + KEYS]]
+                where = {table.key[0]: {"in": some}}
+                rows: list[Row] = yield select(
+                    self._context, table.name, where, None, None, None, None, False, None
+                )
+                found += rows
+        else:
+            for key in keys:
+                row: Row | None = yield get_by_pk(self._context, table.name, key)
+                found += [] if row is None else [row]
+        return {tuple(row[part] for part in table.key): row for row in found}
+
+
+def _is_as(table: Table, stored: Row | None, given: Row) -> bool:
+    """Whether a stored row is the given one; a value that was not given may be a default by now."""
+    return stored is not None and all(
+        value is None or stored[name] == checked(table, name, value) for name, value in given.items()
+    )
