@@ -118,7 +118,7 @@ MEMBERS = [
     Member(id=2, email="b@x", age=5, size=2, level="low"),
     Member(id=3, email="c@x"),
 ]
-CONTENTS: Mapping[str, Sequence[Row]] = {"items": ITEMS, "orders": ORDERS, "members": MEMBERS}
+CONTENTS: dict[str, Sequence[Row]] = {"items": ITEMS, "orders": ORDERS, "members": MEMBERS}
 
 SQL = list[str]
 WORDS: Mapping[str, Callable[[SQL, SQL], bool]] = {

@@ -58,13 +58,14 @@ LAYERS = (
         ("drivers",),
         only=("drivers", "dialects", "errors", "plan", "values", "waiting", "decimals", "columnar"),
     ),
-    Layer("plans", "operations of several statements, without I/O", ("bulk", "paging", "sequences", "staging")),
+    Layer("plans", "several statements, without I/O", ("bulk", "paging", "sequences", "staging")),
     Layer("compiled", "the cache of texts, over everything that makes a text", ("compiled",)),
     Layer("sources", "joins and common table expressions as tables", ("sources",)),
     Layer("statements", "whole statements, put together from conditions and orders", ("statements",)),
     Layer("keysets", "a place in an order as conditions", ("keysets",)),
     Layer("criteria", "a condition's shape as a SQL expression", ("criteria",)),
-    Layer("conditions", "a filter, read; its subqueries have an order", ("conditions",)),
+    Layer("conditions", "a filter, read", ("conditions",)),
+    Layer("shapes", "what a filter is once it is read; its subqueries have an order", ("shapes",)),
     Layer("readers", "the sort language, and every operator once", ("ordering", "operators")),
     Layer("aggregates", "aggregate functions, once; groups as a table", ("aggregates",)),
     Layer("ddl", "what is declared, as SQL: types, constraints, CREATE", ("ddl", "check_sql")),
@@ -76,7 +77,7 @@ LAYERS = (
         ("rules", "accepted", "checks", "literals", "patterns"),
     ),
     Layer("values", "how each value travels, and back", ("values", "decoders")),
-    Layer("widths", "what a value must fit into; what a schema written as data calls it", ("widths", "storage")),
+    Layer("widths", "what a value must fit into; what a written schema calls it", ("widths", "storage")),
     Layer(
         "tables",
         "what a caller may see of a table, its rows as dicts, another notation of filters on it",
@@ -86,7 +87,11 @@ LAYERS = (
     Layer("schema", "what a table is", ("schema",)),
     Layer("explaining", "a statement that asks for another's plan", ("explaining",)),
     Layer("dialects", "facts of each database", ("dialects",)),
-    Layer("bottom", "know each other at most", ("errors", "plan", "waiting", "sentinels", "decimals", "raw", "columnar")),
+    Layer(
+        "bottom",
+        "know each other at most",
+        ("errors", "plan", "waiting", "sentinels", "decimals", "raw", "columnar"),
+    ),
 )  # fmt: skip
 
 BACKENDS = frozenset(

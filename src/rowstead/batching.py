@@ -121,7 +121,7 @@ class BatchedGets:
         self._on = on
         self._open: dict[Any, Gathering] = {}
         self._busy: dict[Any, int] = {}
-        """Shapes of which a statement of several gets is on its way, or was answered in this turn of the loop."""
+        """Shapes of which a statement of several gets is on its way, or was answered in this turn."""
 
     def gathers(self, call: Get[Any]) -> bool:
         """Whether a get that comes now would have to wait for a connection, or costs no wait to take along.

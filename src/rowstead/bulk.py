@@ -14,12 +14,13 @@ from uuid import UUID
 
 from rowstead.columnar import Columnar
 from rowstead.compiled import Compiler, columns_of
-from rowstead.conditions import VALUE, read
+from rowstead.conditions import read
 from rowstead.errors import ValidationError
 from rowstead.expressions import column_encoder, table_clause
 from rowstead.plan import Atomic, Call, Copy, Many, ManyReturning, Plan, Record
 from rowstead.schema import Kind, Table
 from rowstead.sentinels import Inc, Now
+from rowstead.shapes import VALUE
 from rowstead.staging import STAGE_FROM, staged_insert
 from rowstead.statements import Target, require_key
 from rowstead.values import json_text

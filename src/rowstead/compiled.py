@@ -14,12 +14,12 @@ from typing import Any, TypeAlias, TypeVar
 
 from rowstead.column_values import EncodeColumn
 from rowstead.columnar import Columnar, columnar
-from rowstead.conditions import VALUE
 from rowstead.decoders import decoder, returned_decoder
 from rowstead.dialects import Dialect
 from rowstead.expressions import Slots
 from rowstead.plan import Call, Read, Record, Stored
 from rowstead.schema import Kind, Table
+from rowstead.shapes import VALUE
 from rowstead.statements import BUILDERS, WRITES
 from rowstead.values import Encode
 

@@ -10,74 +10,33 @@ column of the statement around it, and a string is never anything but a value, u
 `read` says that `"$outer.column"` is one. Where the caller allows it, `{"$column": "name"}` is
 another column of the same row. Operators are in `operators.py`. Reading finds every unknown column
 and operator, so no SQL is ever made of a name that was not looked up.
-
-A shape is a nested tuple: `("and", shape, …)`, `("or", shape, …)`, `("not", shape)`,
-`("exists" | "not_exists", Subquery)`, or a term `(operator, column, operand)` whose operand is
-`VALUE`, `Now`, `Outer(column)`, `Beside(column)`, `Listed(number, has_null)`, a pair, or a `Subquery`.
 """
 
 from __future__ import annotations
 
-import datetime
-import decimal
-import uuid
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple, TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 from rowstead.access import FULL_ACCESS, Access
 from rowstead.errors import UndefinedTableError, ValidationError, did_you_mean
 from rowstead.operators import OPPOSITE, SHORT_LIST, SPELLINGS, Operator, check_alike, check_kind
-from rowstead.ordering import Order, read_order
+from rowstead.ordering import read_order
 from rowstead.schema import COMPOSITE_KINDS, Column, Kind, Table
 from rowstead.sentinels import Now
+from rowstead.shapes import EVERYTHING, PLAIN, VALUE, Beside, Listed, Outer, Shape, Subquery
 
-Shape: TypeAlias = tuple[Any, ...]
 Where: TypeAlias = "Mapping[str, Any] | Iterable[Mapping[str, Any]] | None"
 Scope: TypeAlias = Mapping[str, Table]
 """Tables that a subquery may name."""
 
-VALUE = "value"
 MAX_DEPTH = 100
 """Levels of nesting, for our own callers too: SQL is put together by recursion."""
-EVERYTHING: Shape = ("and",)
 CONNECTIVES = ("and", "or", "not", "exists", "not_exists", "col")
 _OUTER = "$outer"
 _OUTER_STRING = "$outer."
 _BESIDE = "$column"
-_MOMENTS = frozenset({datetime.datetime, datetime.date, datetime.time})
-_PLAIN = frozenset({int, str, float, bool, bytes, uuid.UUID, decimal.Decimal, *_MOMENTS})
 _COLLECTIONS = (list, tuple, set, frozenset, range)
-
-
-class Outer(NamedTuple):
-    """A column of the statement around a subquery."""
-
-    column: str
-
-
-class Beside(NamedTuple):
-    """Another column of the same row."""
-
-    column: str
-
-
-class Listed(NamedTuple):
-    """A list operand: how many values (None: any number, as one parameter) and whether NULL is among them."""
-
-    number: int | None
-    has_null: bool
-
-
-class Subquery(NamedTuple):
-    """A subquery's shape; its values stand in the flat list where it is read."""
-
-    table: Table
-    column: str | None
-    where: Shape
-    order: Order
-    limited: bool
-    offset: bool
 
 
 def read(
@@ -123,7 +82,7 @@ def _read_flat(
     columns = table.columns
     shape: list[Any] = ["and"]
     for name, value in where.items():
-        if type(value) in _PLAIN and name in columns and name not in CONNECTIVES:
+        if type(value) in PLAIN and name in columns and name not in CONNECTIVES:
             shape.append(("eq", name, VALUE))
             values.append(value)
         else:
@@ -366,30 +325,3 @@ def read_count(what: str, value: Any) -> int:
     if value < 0:
         raise ValidationError(f"{what} cannot be negative, got {value}")
     return min(value, 2**63 - 1)
-
-
-def is_plain(types: Iterable[type]) -> bool:
-    """Whether values of these types are nothing but compared: no list, no NULL, no operators."""
-    return _PLAIN.issuperset(types)
-
-
-def has_subquery(shape: Shape) -> bool:
-    """Whether the shape asks any table by a subquery."""
-    return any(isinstance(part, Subquery) or (type(part) is tuple and has_subquery(part)) for part in shape)
-
-
-def is_everything(shape: Shape) -> bool:
-    """Whether every row fulfils the shape, whatever it holds: `{}`, `[{}]`, `{"or": [{"id": 1}, {}]}`."""
-    if shape[0] == "and":
-        return all(map(is_everything, shape[1:]))
-    if shape[0] == "or":
-        return any(map(is_everything, shape[1:]))
-    return shape[0] == "not" and len(shape) == 2 and _is_nothing(shape[1])
-
-
-def _is_nothing(shape: Shape) -> bool:
-    if shape[0] == "and":
-        return any(map(_is_nothing, shape[1:]))
-    if shape[0] == "or":
-        return all(map(_is_nothing, shape[1:]))
-    return shape[0] == "not" and len(shape) == 2 and is_everything(shape[1])

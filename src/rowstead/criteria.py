@@ -7,13 +7,13 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.sql.selectable import FromClause, Select
 
-from rowstead.conditions import EVERYTHING, VALUE, Beside, Listed, Outer, Shape, Subquery
 from rowstead.dialects import Dialect
 from rowstead.expressions import Expression, IsNotTrue, Slots, Source, source_of
 from rowstead.operators import OPERATORS, ListOperand, Target, pattern_kind
 from rowstead.ordering import Order, OrderTerm
 from rowstead.schema import Column, Kind, Table
 from rowstead.sentinels import Now
+from rowstead.shapes import EVERYTHING, VALUE, Beside, Listed, Outer, Shape, Subquery
 
 
 def may_be_null(table: Table, column: Column, dialect: Dialect) -> bool:

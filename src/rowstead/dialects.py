@@ -63,9 +63,9 @@ class Dialect:
     key_may_be_null: bool
     """Whether a primary key's columns can hold NULL."""
     nul_text: str | None
-    """SQL for a text that is one NUL, where texts can hold one (and `length` ends there); None: they cannot."""
+    """SQL for a text that is one NUL, where texts can hold one (`length` ends there); None: they cannot."""
     alters_constraints: bool
-    """Whether constraints can be added to a table afterwards (and a foreign key's table must be there first)."""
+    """Whether constraints can be added to a table later (and a foreign key's table must be there first)."""
     typed_columns: bool
     """Whether the server holds a value to its column's type (SQLite does not)."""
     one_writer: bool
@@ -105,6 +105,8 @@ class Dialect:
     """SQL that looks through the whole file: a record for each fault, or one that says `ok`."""
     definitions: str
     """SQL for what the database holds: (table, kind, name, definition), in an order that stays."""
+    definitions_version: str | None
+    """SQL for a number that is another one after each change of `definitions`; None where there is none."""
     stateless_words: frozenset[str]
     """First words of statements that cannot change a connection's state; no other can be trusted."""
     utc_now: str
@@ -276,6 +278,7 @@ POSTGRESQL = Dialect(
         " UNION ALL SELECT tablename::text, 'index', indexname::text, indexdef FROM pg_indexes"
         " WHERE schemaname = current_schema() ORDER BY 1, 2, 3"
     ),
+    definitions_version=None,
     stateless_words=frozenset(),
     utc_now="CURRENT_TIMESTAMP",
 )
@@ -324,6 +327,7 @@ SQLITE = Dialect(
         "SELECT tbl_name, type, name, sql FROM sqlite_master"
         " WHERE sql IS NOT NULL AND type IN ('table', 'index') ORDER BY 1, 2, 3"
     ),
+    definitions_version="PRAGMA schema_version",
     stateless_words=frozenset(
         {"select", "with", "values", "explain", "insert", "update", "delete", "replace"}
     ),

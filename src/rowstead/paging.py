@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from rowstead.compiled import Compiled, Compiler
-from rowstead.conditions import VALUE, Shape, read_count
+from rowstead.conditions import read_count
 from rowstead.criteria import may_be_null
 from rowstead.decoders import decoder
 from rowstead.errors import ValidationError
 from rowstead.ordering import Order, with_key
 from rowstead.plan import Call, Plan, Record
 from rowstead.schema import Kind, Table
+from rowstead.shapes import VALUE, Shape
 from rowstead.statements import Keyset, require_key
 from rowstead.values import jsonable
 

@@ -14,13 +14,13 @@ from typing import Any
 import sqlalchemy as sa
 
 from rowstead.compiled import Compiler
-from rowstead.conditions import VALUE
 from rowstead.dialects import Sequences
 from rowstead.dicts import dict_rows
 from rowstead.errors import ConflictError, DuplicateError, ValidationError
 from rowstead.plan import Call, Plan, Record
 from rowstead.schema import Column, Kind, Table
 from rowstead.sentinels import Inc
+from rowstead.shapes import VALUE
 from rowstead.statements import Target
 
 LARGEST = 2**63 - 1

@@ -174,6 +174,10 @@ class Session:
         result = await self.raw(self.raw_call(sql, params))
         return result.records[0][0] if result.records and result.columns else None
 
+    async def ping(self) -> None:
+        """Ask the database for an answer; what keeps it from one is raised."""
+        await self.fetchval("SELECT 1")
+
     async def execute(self, sql: str, *params: Any) -> int:
         """Run a user's statement; the number of affected rows, or -1 where it has none."""
         return (await self.raw(self.raw_call(sql, params))).count

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, cast
 import sqlalchemy as sa
 from sqlalchemy.sql.selectable import FromClause
 
-from rowstead.conditions import EVERYTHING, Beside, Shape, read, read_count
+from rowstead.conditions import read, read_count
 from rowstead.criteria import Criteria
 from rowstead.dicts import ReadAll, Side, dict_rows, nested_rows
 from rowstead.errors import UndefinedTableError, ValidationError, did_you_mean
@@ -24,6 +24,7 @@ from rowstead.expressions import CLAUSE, CTE, SOURCE, Expression, Slots, Source,
 from rowstead.ordering import Order, read_order
 from rowstead.schema import Column, Decode, Kind, Table
 from rowstead.serialized import friendly
+from rowstead.shapes import EVERYTHING, Beside, Shape
 from rowstead.statements import select
 
 MAX_KEPT = 64

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from typing import Any
 
 from rowstead.compiled import Compiler
-from rowstead.conditions import EVERYTHING
 from rowstead.errors import RowsteadError
 from rowstead.plan import Call, Copy, Plan
 from rowstead.schema import Table
+from rowstead.shapes import EVERYTHING
 from rowstead.statements import STAGE, Target
 
 STAGE_FROM = 5_000

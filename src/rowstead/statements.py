@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from rowstead.aggregates import COUNT_ALL, GROUPS, Groups
-from rowstead.conditions import VALUE, Shape
 from rowstead.criteria import Criteria
 from rowstead.errors import ValidationError
 from rowstead.expressions import CTE, Slots, plain, source_of, table_clause
@@ -21,6 +20,7 @@ from rowstead.keysets import Keyset, keyset_conditions
 from rowstead.ordering import Order
 from rowstead.schema import Table
 from rowstead.sentinels import Inc
+from rowstead.shapes import VALUE, Shape
 
 
 class Target(NamedTuple):

@@ -9,8 +9,9 @@ import pytest
 
 from rowstead import DB, STRANGER, UndefinedColumnError, ValidationError
 from rowstead.compiled import Compiler
-from rowstead.conditions import Outer, read
+from rowstead.conditions import read
 from rowstead.dialects import SQLITE
+from rowstead.shapes import Outer
 from rowstead.sync import DB as SyncDB
 from shop import SCOPE, Shop, filled, filled_sync, select
 

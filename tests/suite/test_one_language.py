@@ -254,7 +254,7 @@ class WritesHalf(KitVerbs):
         return len(rows)
 
 
-BROKEN = {
+BROKEN: Mapping[type[KitVerbs], tuple[Sequence[Case], str]] = {
     ForgetsTheLimit: (SORTS, "[1, 2, 3, 4"),
     FiltersItself: (SORTS, "(same)"),
     HasItsOwnErrors: (WRITES, "ValidationError"),

@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 from rowstead.drivers.addresses import without_passwords
 from rowstead.errors import (
     DisconnectedError,
+    IntegrityError,
     MigrationError,
     RowsteadError,
     StorageError,
@@ -78,6 +79,8 @@ def exit_code(error: Exception) -> int:
     """What an error means to the shell."""
     if isinstance(error, UnreachableError | DisconnectedError | StorageError):
         return UNREACHABLE
+    if isinstance(error, IntegrityError):
+        return FAILED
     if isinstance(error, ValidationError | UsageError | ImportError):
         return USAGE
     return FAILED

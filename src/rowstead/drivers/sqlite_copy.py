@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 
-from rowstead.errors import StatementTimeout, StorageError
+from rowstead.errors import StatementTimeout, StorageError, ValidationError
 
 PAGES = 1024
 """Pages (of 4 KiB mostly) copied between two looks at whether to stop."""
@@ -22,11 +22,11 @@ PAGES = 1024
 def copy_database(source: sqlite3.Connection, path: str, stopped: Callable[[], bool]) -> None:
     """Copy what `source` sees to a new file at `path`; `stopped` is asked now and then.
 
-    Raises StorageError where a file is there or none can be made, and sqlite3's errors.
+    Raises ValidationError where a file is there, StorageError where none can be made, and sqlite3's errors.
     """
     target = Path(path)
     if target.exists():
-        raise StorageError(f"{target} is there already: name a new file, or remove that one first")
+        raise ValidationError(f"{target} is there already: name a new file, or remove that one first")
     partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
     try:
         _copy(source, partial, stopped)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
-from rowstead.conditions import VALUE
 from rowstead.constraints import constraint_of, suspects
 from rowstead.errors import ForeignKeyError, IntegrityError, RestrictError
 from rowstead.kit.context import Context, key_shape, key_values
 from rowstead.plan import Call, Plan
 from rowstead.schema import ForeignKey, Table
+from rowstead.shapes import VALUE
 
 Suspect = tuple[Table, ForeignKey]
 """A foreign key and the table that has it."""

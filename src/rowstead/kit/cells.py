@@ -115,16 +115,19 @@ def _bytes(text: str) -> bytes:
     raise ValidationError(rf"takes bytes, written as \x and two hexadecimal digits each, not {text[:60]!r}")
 
 
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"JSON has no {name}")
+
+
+_DECODER = json.JSONDecoder(parse_float=SpelledNumber, parse_constant=_no_constant)
+
+
 def parse_json(text: str) -> Any:
     """The value that a JSON text stands for; ValidationError where it is none."""
     try:
-        return json.loads(text, parse_float=SpelledNumber, parse_constant=_no_constant)
+        return _DECODER.decode(text)
     except (ValueError, RecursionError) as error:
         raise ValidationError(f"is not JSON: {error}") from None
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"JSON has no {name}")
 
 
 _FROM_CELL: Mapping[Kind, Convert] = {

@@ -11,11 +11,11 @@ from typing import Any, cast
 
 from rowstead.accepted import accepting
 from rowstead.compiled import Compiled, Compiler
-from rowstead.conditions import VALUE, Shape
 from rowstead.errors import UndefinedTableError, ValidationError, did_you_mean, undefined_column
 from rowstead.kit.defaults import Functions
 from rowstead.rules import checker, column_checker
 from rowstead.schema import COMPOSITE_KINDS, Table
+from rowstead.shapes import VALUE, Shape
 
 
 @dataclass(slots=True)

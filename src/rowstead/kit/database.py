@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self, TypeVar
 
 from rowstead.conditions import Where
@@ -116,6 +117,14 @@ class AsyncDatabase:
         """The names of the tables, in the order of the schema."""
         return list(self._context.tables)
 
+    def tables(self) -> Mapping[str, Table]:
+        """The tables as the core knows them, by name: columns, keys, constraints."""
+        return MappingProxyType(self._context.tables)
+
+    def table(self, name: str) -> Table:
+        """One of them; UndefinedTableError with a suggestion."""
+        return self._context.table(name)
+
     def set_schema(self, schema: Schema) -> None:
         """Take another schema for this handle, which `migrate` is then to bring about. Writes nothing."""
         self._target = tables_of(schema)
@@ -187,15 +196,21 @@ class AsyncDatabase:
         return await self._at_one_moment(problems(self._context, self._store))
 
     async def _at_one_moment(self, plan: Plan[T]) -> T:
-        async with self.database.standing() as session:
+        block = self.database.standing()
+        session = await block.start()
+        try:
             return await session.plan(plan)
+        finally:
+            # Nothing was written; and where the file is damaged, COMMIT would fail.
+            await block.roll_back()
 
     # Copies and files
 
     async def backup(self, path: str | Path) -> None:
         """Copy the database, as it is at this moment, to a new file while it is used.
 
-        StorageError where the copy cannot be made, UsageError on a server, which has its own programs.
+        ValidationError where a file is there, StorageError where the copy cannot be made, UsageError on
+        a server, which has its own programs.
         """
         await self.database.backup(str(path))
 

@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any, TextIO, cast
+from typing import IO, Any, TextIO
 
 from rowstead.errors import RowsteadError, StorageError, ValidationError, did_you_mean
 
@@ -83,16 +83,19 @@ class Lines:
         return self._read / self._size if self._size else None
 
     def __iter__(self) -> Iterator[str]:
-        if self._size is None:
-            yield from cast("TextIO", self._file)
-            return
-        for number, line in enumerate(cast("IO[bytes]", self._file), 1):
-            self._read += len(line)
-            try:
-                # A mark that some programs put before everything else is none of the text.
-                yield line.decode("utf-8-sig" if number == 1 else "utf-8")
-            except UnicodeDecodeError as error:
-                raise ValidationError(f"{self._name}, line {number}: this is not UTF-8: {error}") from None
+        number = 0
+        try:
+            for number, line in enumerate(self._file, 1):
+                yield self._text(line, number)
+        except UnicodeDecodeError as error:
+            raise ValidationError(f"{self._name}, line {number or 1}: this is not UTF-8: {error}") from None
+
+    def _text(self, line: str | bytes, number: int) -> str:
+        if isinstance(line, str):
+            return line
+        self._read += len(line)
+        # A mark that some programs put before everything else is none of the text.
+        return line.decode("utf-8-sig" if number == 1 else "utf-8")
 
 
 @contextmanager

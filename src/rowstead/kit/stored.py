@@ -12,7 +12,6 @@ from functools import lru_cache
 from typing import Any
 
 from rowstead.compiled import Compiled, Compiler
-from rowstead.conditions import EVERYTHING, VALUE
 from rowstead.ddl import create_statements
 from rowstead.dialects import Dialect
 from rowstead.dicts import dict_rows
@@ -22,6 +21,7 @@ from rowstead.kit.defaults import sequences_of
 from rowstead.plan import Atomic, Call, Plan, Record
 from rowstead.schema import Column, Kind, Table
 from rowstead.sequences import COUNTERS, found
+from rowstead.shapes import EVERYTHING, VALUE
 from rowstead.statements import Target
 
 SCHEMA = Table(
@@ -30,13 +30,14 @@ SCHEMA = Table(
         "id": Column("id", Kind.INT, int, size=64),
         "schema": Column("schema", Kind.STR, str),
         "definitions": Column("definitions", Kind.STR, str),
+        "version": Column("version", Kind.INT, int, nullable=True, size=64),
     },
     ("id",),
     dict_rows,
 )
 _ROW = 1
 _SAVE = ("insert", SCHEMA, tuple((n, VALUE) for n in SCHEMA.all), Target("upsert", ("id",)), ())
-_LOAD = ("select", SCHEMA, ("schema", "definitions"), EVERYTHING)
+_LOAD = ("select", SCHEMA, ("schema", "definitions", "version"), EVERYTHING)
 
 Definition = tuple[str, str, str, str]
 """What a database holds: (table, kind, name, definition)."""
@@ -79,7 +80,8 @@ class Store:
         yield from found(self._compiler, sequences_of(tables))
         definitions = yield from self._definitions()
         ours = [list(d) for d in definitions if d[0] in tables]
-        values = [_ROW, to_json(tables), json.dumps(ours, ensure_ascii=False)]
+        version = yield from self._version()
+        values = [_ROW, to_json(tables), json.dumps(ours, ensure_ascii=False), version]
         yield self._compiler.get(_SAVE).call(values, None)
 
     def load(self) -> Plan[Mapping[str, Table]]:
@@ -90,6 +92,9 @@ class Store:
     def open(self) -> Plan[Mapping[str, Table]]:
         """The schema that is kept. A StorageError says where the tables are not as it says."""
         row = yield from self._row()
+        version = yield from self._version()
+        if version is not None and version == row["version"]:
+            return _tables_of(row["schema"])
         changes = yield from self._changes_since(row)
         if changes:
             raise StorageError(
@@ -123,9 +128,20 @@ class Store:
         records: Sequence[Record] = yield self._call(self._compiler.dialect.definitions, list)
         return [tuple(record) for record in records]
 
+    def _version(self) -> Plan[int | None]:
+        """The number that tells without a look at each definition that all are as they were."""
+        text = self._compiler.dialect.definitions_version
+        if text is None:
+            return None
+        return (yield self._call(text, _first_value))
+
     def _call(self, text: str, read: Callable[[Sequence[Record]], Any]) -> Call[Any]:
         # Where one connection writes it is open already, and reading by it opens no other.
         return Call(text, [], read, writes=self._compiler.dialect.one_writer)
+
+
+def _first_value(records: Sequence[Record]) -> Any:
+    return records[0][0]
 
 
 def _changes(kept: Sequence[Definition], now: set[Definition]) -> list[str]:

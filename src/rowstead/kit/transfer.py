@@ -110,11 +110,12 @@ def csv_writer(table: Table, names: Sequence[str]) -> Callable[[Iterable[Row]], 
 def json_writer(table: Table, names: Sequence[str]) -> Callable[[Iterable[Row]], Iterator[str]]:
     """What makes lines of JSON of rows."""
     writers = [(name, to_json_value(table.columns[name])) for name in names]
+    encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
     def lines(rows: Iterable[Row]) -> Iterator[str]:
         for row in rows:
             values = {name: None if row[name] is None else write(row[name]) for name, write in writers}
-            yield json.dumps(values, ensure_ascii=False, allow_nan=False) + "\n"
+            yield encode(values) + "\n"
 
     return lines
 

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from rowstead import bulk
 from rowstead.columnar import Columnar
-from rowstead.conditions import EVERYTHING, VALUE, Where, has_subquery, read
+from rowstead.conditions import Where, read
 from rowstead.errors import RestrictError, RowNotFound, ValidationError
 from rowstead.kit.blame import blaming
 from rowstead.kit.context import Context, checked, checked_column, columns_of, key_shape, key_values, row_of
@@ -17,6 +17,7 @@ from rowstead.kit.defaults import chosen_by_hand, fill, refreshed
 from rowstead.plan import Atomic, Plan
 from rowstead.rules import check_row
 from rowstead.schema import Column, ForeignKey, Table
+from rowstead.shapes import EVERYTHING, VALUE, has_subquery
 from rowstead.statements import Target
 
 CHUNK = 10_000

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from rowstead.compiled import Compiler
-from rowstead.conditions import EVERYTHING, VALUE, read
+from rowstead.conditions import read
 from rowstead.decoders import decoder
 from rowstead.errors import ForeignKeyError, NotNullError, ValidationError
 from rowstead.migrations.bodies import statements_of
@@ -27,6 +27,7 @@ from rowstead.ordering import read_order
 from rowstead.plan import Call, Many, Plan
 from rowstead.rules import column_checker
 from rowstead.schema import Column, Table
+from rowstead.shapes import EVERYTHING, VALUE
 
 if TYPE_CHECKING:
     from rowstead.migrations.rendering import Renderer

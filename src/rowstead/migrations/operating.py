@@ -142,9 +142,10 @@ class _Work:
         self._at = 0
         yield from operating.carrier.require_whole(evolution.tables)
         reached = _in_order(evolution.tables, operating.wanted)
-        yield from operating.store.save(reached)
         moment = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         yield from operating.records.add(self._version, moment)
+        # The last, so that the number which the schema is kept with is that of a database left alone since.
+        yield from operating.store.save(reached)
 
     def failed(self, error: RowsteadError, before: str) -> RowsteadError:
         operation = f", operation {self._at} ({self._version.operations[self._at - 1]})" if self._at else ""

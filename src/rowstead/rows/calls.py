@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 from rowstead import bulk
 from rowstead.access import FULL_ACCESS, Access
 from rowstead.compiled import MAX_TEXTS, Compiler
-from rowstead.conditions import Shape, Where, has_subquery, is_everything, is_plain, read, read_count
+from rowstead.conditions import Where, read, read_count
 from rowstead.errors import ValidationError, did_you_mean
 from rowstead.ordering import Order, Sort, read_order
 from rowstead.paging import Page, Walk, counted_page, following_page
@@ -29,6 +29,7 @@ from rowstead.rows.given import (
 from rowstead.rows.results import carry, carry_all
 from rowstead.rows.row import Row
 from rowstead.schema import Table
+from rowstead.shapes import Shape, has_subquery, is_everything, is_plain, listed
 from rowstead.statements import Target, require_key
 
 R = TypeVar("R", bound=Row)
@@ -67,11 +68,8 @@ def get(compiler: Compiler, model: type[R], named: Mapping[str, Any]) -> Call[R 
     if again is not None:
         return again.get_again(given)
     shape, values = read(named, table)
-    for term in shape[1:]:
-        if term[0] == "in" and (term[2].number is None or term[2].number + term[2].has_null > 0):
-            raise ValidationError(
-                f"get gives one row and takes no list ({term[1]!r}); use query", table=table.name
-            )
+    for name in listed(shape):
+        raise ValidationError(f"get gives one row and takes no list ({name!r}); use query", table=table.name)
     compiled = compiler.get(("get", table, table.all, shape))
     call = compiled.call(values, compiled.read_one)
     if is_plain(asked[2]) and compiled.travel_as_they_are(asked[2]) and len(compiler.gets) < MAX_TEXTS:

@@ -130,7 +130,7 @@ class DB(RawSQL):
     async def ping(self) -> bool:
         """Whether the database answers. Raises only on a handle that is closed."""
         try:
-            await self.session.fetchval("SELECT 1")
+            await self.session.ping()
         except HandleClosed:
             raise
         except RowsteadError:

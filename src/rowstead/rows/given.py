@@ -14,11 +14,12 @@ from typing import Any, NamedTuple
 
 from rowstead.bulk import Group
 from rowstead.columnar import Columnar
-from rowstead.conditions import VALUE, Shape, read
+from rowstead.conditions import read
 from rowstead.errors import ValidationError
 from rowstead.rows.row import Row
 from rowstead.schema import Table
 from rowstead.sentinels import Inc, Now
+from rowstead.shapes import VALUE, Shape
 from rowstead.statements import Target, require_key
 
 MAX_CHOICES = 256

@@ -174,7 +174,8 @@ class Database(Session):
     def backup(self, path: str) -> None:
         """Copy the database to a new file at `path` while it is used; the copy is of one moment.
 
-        UsageError where the database is no file, StorageError where the copy cannot be made.
+        UsageError where the database is no file, ValidationError where one is there already, StorageError
+        where the copy cannot be made.
         """
         if self._closed:
             raise HandleClosed("this database handle is closed")

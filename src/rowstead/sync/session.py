@@ -143,6 +143,10 @@ class Session:
         result = self.raw(self.raw_call(sql, params))
         return result.records[0][0] if result.records and result.columns else None
 
+    def ping(self) -> None:
+        """Ask the database for an answer; what keeps it from one is raised."""
+        self.fetchval("SELECT 1")
+
     def execute(self, sql: str, *params: Any) -> int:
         """Run a user's statement; the number of affected rows, or -1 where it has none."""
         return (self.raw(self.raw_call(sql, params))).count

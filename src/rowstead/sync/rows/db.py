@@ -129,7 +129,7 @@ class DB(RawSQL):
     def ping(self) -> bool:
         """Whether the database answers. Raises only on a handle that is closed."""
         try:
-            self.session.fetchval("SELECT 1")
+            self.session.ping()
         except HandleClosed:
             raise
         except RowsteadError:
