@@ -187,7 +187,10 @@ def create_statements(tables: Mapping[str, Table], dialect: Dialect) -> list[str
             waits = dialect.alters_constraints and not _can_stand_in(table, key, there)
             (late if waits else inline).append(made_keys[short_name(key.name)])
         there.add(table.name)
+        again = _swallowed(table, made) if dialect.alters_constraints else []
+        made.constraints.difference_update(again)
         statements.append(_text(CreateTable(made, include_foreign_key_constraints=inline), spelling))
+        statements.extend(_text(AddConstraint(constraint), spelling) for constraint in again)
         statements.extend(_text(CreateIndex(index), spelling) for index in _in_order(table, made.indexes))
     statements.extend(_text(AddConstraint(constraint), spelling) for constraint in late)
     return statements
@@ -218,6 +221,21 @@ def _can_stand_in(table: Table, key: ForeignKey, there: set[str]) -> bool:
         return key.table in there
     within = [table.key, *(unique.columns for unique in table.uniques)]
     return any(set(columns) == set(key.references) for columns in within)
+
+
+def _swallowed(table: Table, made: sa.Table) -> list[sa.UniqueConstraint]:
+    """The unique constraints on columns that are unique already, in the order of their declaration.
+
+    PostgreSQL's CREATE TABLE makes one constraint of several on the same columns, by the first name.
+    """
+    constraints = {c.name: c for c in made.constraints if isinstance(c, sa.UniqueConstraint)}
+    seen = {table.key}
+    found: list[sa.UniqueConstraint] = []
+    for unique in table.uniques:
+        if unique.columns in seen:
+            found.append(constraints[physical_name(table.name, unique.name)])
+        seen.add(unique.columns)
+    return found
 
 
 def _in_order(table: Table, indexes: Iterable[sa.Index]) -> list[sa.Index]:

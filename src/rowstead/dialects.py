@@ -17,14 +17,18 @@ ISOLATION_LEVELS = ("read uncommitted", "read committed", "repeatable read", "se
 
 @dataclass(frozen=True, slots=True)
 class Sequences:
-    """SQL for a database's own counters, each with the quoted counter as `$1`."""
+    """SQL for a database's own counters, each with the quoted counter as `$1`, where it says so as `{}`."""
 
     exists: str
     """One value: whether it is there."""
     take: str
     """The next `$2` numbers, one in each record."""
     pass_by: str
-    """Goes on behind `$2` where it has not come so far."""
+    """Goes on behind `$2` where that is near and `{}` has not come so far; whether it was too far for that."""
+    lock: str
+    """Nobody else takes numbers of `{}` until the transaction or savepoint ends."""
+    jump: str
+    """Goes on behind `$2`, however far that is, where it has not come so far; no rollback undoes it."""
     last: str
     """The last number that was given; 0 where none was."""
 
@@ -97,6 +101,8 @@ class Dialect:
     """Makes the running transaction hardly wait for locks; None where a lock is known to be taken."""
     failure_is_local: bool
     """Whether a statement that failed is undone by itself and its transaction goes on."""
+    names_foreign_keys: bool
+    """Whether an error says which foreign key refused a write."""
     sequences: Sequences | None
     """Counters that no transaction holds; None: a counter is a row of a table."""
     hold_to_reading: str
@@ -249,15 +255,24 @@ POSTGRESQL = Dialect(
     snapshot=("BEGIN ISOLATION LEVEL REPEATABLE READ", "SELECT set_config('lock_timeout', '30s', true)"),
     impatience="SELECT set_config('lock_timeout', '250ms', true)",
     failure_is_local=False,
+    names_foreign_keys=True,
     sequences=Sequences(
         exists="SELECT to_regclass($1::text) IS NOT NULL",
         take="SELECT nextval($1::text::regclass) FROM generate_series(1, $2::bigint)",
-        # `setval` may undo a `nextval` that came since the last value was looked at; taking the numbers
-        # one by one cannot, but a jump of millions would take seconds.
+        # Numbers are taken one by one where that is fast enough, since then nobody has to wait. Whoever
+        # asked a function for the last one would hold the counter, and two who then jump wait for each other.
         pass_by=(
-            "SELECT CASE WHEN $2::bigint - s.last > 10000 THEN setval(s.counter, $2::bigint)"
-            " ELSE (SELECT max(t.n) FROM (SELECT nextval(s.counter) AS n"
+            "SELECT CASE WHEN $2::bigint - s.last > 10000 THEN true"
+            " ELSE (SELECT max(t.n) IS NULL FROM (SELECT nextval($1::text::regclass) AS n"
             " FROM generate_series(1, $2::bigint - s.last)) t) END"
+            " FROM (SELECT last_value - CASE WHEN is_called THEN 0 ELSE 1 END AS last FROM {}) s"
+            " WHERE s.last < $2::bigint"
+        ),
+        # It changes nothing, and takes a lock that `nextval` and `setval` of others wait for.
+        lock="ALTER SEQUENCE {} OWNED BY NONE",
+        # Without the lock it would undo what others took since the last value was looked at.
+        jump=(
+            "SELECT setval(s.counter, $2::bigint)"
             " FROM (SELECT c.counter, coalesce(pg_sequence_last_value(c.counter), 0) AS last"
             " FROM (SELECT $1::text::regclass AS counter) c) s WHERE s.last < $2::bigint"
         ),
@@ -320,6 +335,7 @@ SQLITE = Dialect(
     snapshot=("BEGIN", "SELECT 1 FROM sqlite_master LIMIT 1"),
     impatience=None,
     failure_is_local=True,
+    names_foreign_keys=False,
     sequences=None,
     hold_to_reading="PRAGMA query_only = ON",
     integrity="PRAGMA integrity_check",

@@ -2,7 +2,7 @@
 
 Where the database has sequences, numbers once taken are gone, whatever becomes of the transaction.
 Elsewhere a counter is a row of `_rowstead_sequences`, and its numbers belong to the transaction that
-took them. Gaps are allowed; a number is not given twice (but see `Sequences.pass_by` of PostgreSQL).
+took them. Gaps are allowed; a number is never given twice.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from rowstead.compiled import Compiler
 from rowstead.dialects import Sequences
 from rowstead.dicts import dict_rows
 from rowstead.errors import ConflictError, DuplicateError, ValidationError
-from rowstead.plan import Call, Plan, Record
+from rowstead.plan import Atomic, Call, Plan, Record
 from rowstead.schema import Column, Kind, Table
 from rowstead.sentinels import Inc
 from rowstead.shapes import VALUE
@@ -82,11 +82,41 @@ def pass_by(compiler: Compiler, name: str, number: int) -> Plan[None]:
         return
     own = compiler.dialect.sequences
     if own is not None:
-        yield Call(own.pass_by, [_quoted(name), number], list)
+        text = own.pass_by.format(_spelled(compiler, name))
+        is_far: bool = yield Call(text, [_quoted(name), number], _any_true)
+        if is_far:
+            yield from _jump(compiler, own, name, number)
         return
     moved: int = yield compiler.get(_PASS_BY).call([number, name, number], None)
     if not moved:
         yield compiler.get(_FOUND).call([name, number], None)
+
+
+class _Jumped(Exception):
+    """Ends the savepoint in which a counter was locked."""
+
+
+def _jump(compiler: Compiler, own: Sequences, name: str, number: int) -> Plan[None]:
+    """Go far ahead at once, while nobody takes numbers.
+
+    Raises PrivilegeError where the role does not own the counter, ConflictError or StatementTimeout where
+    transactions that took numbers of it do not end.
+    """
+
+    def locked() -> Plan[None]:
+        yield Call(own.lock.format(_spelled(compiler, name)), writes=True)
+        yield Call(own.jump, [_quoted(name), number], list)
+        raise _Jumped
+
+    try:
+        yield Atomic(locked())
+    except _Jumped:
+        # Rolling back gives the lock back, which else the whole transaction would keep. The jump stays.
+        pass
+
+
+def _any_true(records: Sequence[Record]) -> bool:
+    return bool(records) and bool(records[0][0])
 
 
 def last_given(compiler: Compiler, name: str) -> Plan[int]:
@@ -131,5 +161,16 @@ def physical_name(name: str) -> str:
     return PREFIX + hashlib.sha256(name.encode()).hexdigest()[:32]
 
 
+def _spelled(compiler: Compiler, name: str) -> str:
+    """The counter as a name in SQL; kept, since making a dialect takes longer than asking the database."""
+    spelled = compiler.facts.get(("sequence name", name))
+    if spelled is None:
+        dialect: Any = compiler.dialect.sqlalchemy(compiler.paramstyle)
+        spelled = dialect.identifier_preparer.quote_identifier(physical_name(name))
+        compiler.facts["sequence name", name] = spelled
+    return spelled
+
+
 def _quoted(name: str) -> str:
+    """The counter as a value that becomes a name in the database."""
     return '"' + physical_name(name).replace('"', '""') + '"'

@@ -269,9 +269,10 @@ def test_every_command_and_option_is_documented() -> None:
     words = set(re.findall(r"`([^`]+)`", page))
     top = parser()
     (commands,) = (action.choices for action in top._actions if action.dest == "command")
-    assert sorted(commands) == ["migrate", "status"]
+    assert sorted(commands) == ["kit", "migrate", "status"]
     for name, command in {"": top, **commands}.items():
-        assert not name or f"rowstead {name} DIRECTORY" in words
+        what = "COMMAND" if name == "kit" else "DIRECTORY"
+        assert not name or f"rowstead {name} {what}" in words
         for option in (option for action in command._actions for option in action.option_strings):
             assert any(word.split()[0] == option for word in words), (
                 f"{option} of {name} is not in docs/cli.md"

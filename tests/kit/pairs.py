@@ -16,6 +16,7 @@ from rowstead.kit import builders
 Row = dict[str, Any]
 
 TYPES = ("int64", "int16", "text", "bool", "float64", "date", "decimal128", "json")
+ACTIONS = ("restrict", "cascade", "set_null")
 WIDER = {"int16": "int64", "int64": "text", "int32": "int64", "date": "text", "bool": "text"}
 """Types whose every value becomes one of the other type, with how it does in `_changed`."""
 
@@ -78,6 +79,9 @@ class Maker:
             given["max_length"] = 50
         return builders.column(self._name("c"), self._number(), storage, **given)
 
+    def _key(self, storage: str) -> dict[str, Any]:
+        return builders.column(self._name("k"), self._number(), storage, nullable=False)
+
     def _value(self, column: dict[str, Any], place: int) -> Any:
         """A value that no other row has, where the type allows that; or None."""
         if column["nullable"] and self.random.random() < 0.3:
@@ -100,16 +104,20 @@ class Maker:
 
     def _new_table(self, filled: bool) -> str:
         name = self._name("t")
-        key = builders.column(self._name("k"), self._number(), "int64", primary_key=True)
-        columns = [key, *(self._column() for _ in range(self.random.randint(1, 4)))]
-        table = builders.table(name, self._number(), columns, key["name"])
-        self.tables[name] = table
+        key = [self._key("int64")]
+        if self.random.random() < 0.4:
+            key.append(self._key(self.random.choice(("int64", "text", "date"))))
+        columns = [*key, *(self._column() for _ in range(self.random.randint(1, 4)))]
+        self.random.shuffle(columns)
+        names = [column["name"] for column in key]
+        self.tables[name] = builders.table(name, self._number(), columns, names)
         self.rows[name] = []
         for place in range(1, self.random.randint(1, 6) if filled else 1):
             row = {c["name"]: self._value(c, place) for c in columns}
-            self.rows[name].append(row | {key["name"]: place})
-        for _ in range(self.random.randint(0, 3)):
-            self.random.choice((_index, _unique, _check, _foreign_key))(self, name)
+            # Of a key of two columns no one is unique by itself.
+            self.rows[name].append(row | {names[0]: place // len(names)})
+        for _ in range(self.random.randint(0, 4)):
+            self.random.choice((_index, _unique, _check, _foreign_key, _foreign_key))(self, name)
         return name
 
     def some_table(self) -> str | None:
@@ -142,20 +150,25 @@ def _index(maker: Maker, name: str) -> None:
     maker.done("add_index", {"table": name, "index": made["name"]})
 
 
-def _is_unique(maker: Maker, name: str, column: dict[str, Any]) -> bool:
-    values = [row[column["name"]] for row in maker.rows[name] if row[column["name"]] is not None]
-    return len(values) == len(set(map(str, values)))
+def _is_unique(maker: Maker, name: str, *columns: dict[str, Any]) -> bool:
+    values = [[row[column["name"]] for column in columns] for row in maker.rows[name]]
+    known = [str(some) for some in values if None not in some]
+    return len(known) == len(set(known))
 
 
 def _unique(maker: Maker, name: str) -> None:
-    column = maker.some_column(name)
-    if column is None or column["storage_type"] == "json" or not _is_unique(maker, name, column):
+    """One on any columns: also on the key, or on columns that are unique already."""
+    table = maker.tables[name]
+    possible = [column for column in table["columns"] if column["storage_type"] != "json"]
+    columns = maker.random.sample(possible, min(len(possible), maker.random.choice((1, 1, 2))))
+    there = [part["columns"] for part in table["unique_constraints"]] + [table["primary_key"]]
+    if maker.random.random() < 0.2:
+        again = maker.random.choice(there)
+        columns = [next(c for c in table["columns"] if c["name"] == part) for part in again]
+    if not columns or not _is_unique(maker, name, *columns):
         return
-    # Two on the same columns are one constraint to PostgreSQL.
-    if any(part["columns"] == [column["name"]] for part in maker.tables[name]["unique_constraints"]):
-        return
-    made = builders.unique(maker._name("u"), [column["name"]])
-    maker.tables[name]["unique_constraints"].append(made)
+    made = builders.unique(maker._name("u"), [column["name"] for column in columns])
+    table["unique_constraints"].append(made)
     maker.done("add_unique", {"table": name, "constraint": made["name"]})
 
 
@@ -171,22 +184,35 @@ def _check(maker: Maker, name: str) -> None:
 
 
 def _foreign_key(maker: Maker, name: str) -> None:
-    """A new column with a foreign key, to any table with this one among them, with children in it."""
+    """New columns with a foreign key to the primary key or a unique one of any table, with children in it."""
     other = maker.some_table() or name
-    column = builders.column(maker._name("f"), maker._number(), "int64", nullable=True)
-    maker.tables[name]["columns"].append(column)
-    maker.done("add_column", {"table": name, "column": column["name"]})
-    keys = [row[maker.tables[other]["primary_key"][0]] for row in maker.rows[other]]
-    for row in maker.rows[name]:
+    keys = _unique_keys(maker.tables[other])
+    references = maker.random.choice([keys[0], keys[-1], keys[-1]])
+    types = {column["name"]: column["storage_type"] for column in maker.tables[other]["columns"]}
+    columns: list[str] = []
+    for referred in references:
+        column = builders.column(maker._name("f"), maker._number(), types[referred], nullable=True)
+        maker.tables[name]["columns"].append(column)
+        maker.done("add_column", {"table": name, "column": column["name"]})
+        columns.append(column["name"])
+    for place, row in enumerate(maker.rows[name]):
         # Rows of the first schema refer; a column that is added later holds nothing yet.
-        known = [k for k in keys if other != name or k <= row[maker.tables[name]["primary_key"][0]]]
-        row[column["name"]] = None if maker.started else maker.random.choice([None, *known])
-    action = maker.random.choice(("restrict", "cascade", "set_null"))
-    made = builders.fk(
-        maker._name("r"), [column["name"]], other, maker.tables[other]["primary_key"], on_delete=action
-    )
+        parents = maker.rows[other][: place + 1] if other == name else maker.rows[other]
+        keys = [[parent[referred] for referred in references] for parent in parents]
+        known = [key for key in keys if None not in key]
+        nothing = [None] * len(columns)
+        values = nothing if maker.started else maker.random.choice([nothing, *known, *known])
+        row.update(zip(columns, values, strict=True))
+    action, update = maker.random.choice(ACTIONS), maker.random.choice(ACTIONS)
+    made = builders.fk(maker._name("r"), columns, other, references, on_delete=action, on_update=update)
     maker.tables[name]["foreign_keys"].append(made)
     maker.done("add_foreign_key", {"table": name, "constraint": made["name"]})
+
+
+def _unique_keys(table: dict[str, Any]) -> list[list[str]]:
+    """The columns of each key that a foreign key can refer to."""
+    uniques = [*table["unique_constraints"], *(index for index in table["indexes"] if index.get("unique"))]
+    return [table["primary_key"], *(part["columns"] for part in uniques)]
 
 
 def _add_table(maker: Maker) -> None:
@@ -268,6 +294,8 @@ def _widen(maker: Maker) -> None:
     table = maker.tables[name]
     if any(column["name"] in key["columns"] for key in table["foreign_keys"]) or "default" in column:
         return
+    if maker.keys_to(name, column["name"]):
+        return
     if any(column["name"] in check["expr"].split() for check in table["check_constraints"]):
         return
     old = column["storage_type"]
@@ -290,7 +318,7 @@ def _nullability(maker: Maker) -> None:
         return
     if column["nullable"]:
         sets_null = any(
-            column["name"] in key["columns"] and key["on_delete"] == "set_null"
+            column["name"] in key["columns"] and "set_null" in (key["on_delete"], key["on_update"])
             for key in maker.tables[name]["foreign_keys"]
         )
         if sets_null or any(row[column["name"]] is None for row in maker.rows[name]):
@@ -326,6 +354,9 @@ def _drop_part(maker: Maker) -> None:
     if not there:
         return
     parts, part = maker.random.choice(there)
+    referred = [set(key["references_columns"]) for key in maker.keys_to(name)]
+    if parts in ("indexes", "unique_constraints") and set(part["columns"]) in referred:
+        return
     maker.tables[name][parts].remove(part)
     kind, field_ = kinds[parts]
     maker.done(kind, {"table": name, field_: part["name"]})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,6 +18,8 @@ from rowstead.kit import builders as b
 from rowstead.kit.catalogue import tables_of
 from rowstead.schema import Table
 from rowstead.sync import DB
+
+from .migrations import raw
 
 
 def tables(*given: dict[str, Any]) -> dict[str, Table]:
@@ -250,3 +253,33 @@ def test_text_is_ordered_by_code_point_on_both(sync_backend: Backend, db: DB) ->
         db.execute("INSERT INTO t VALUES ($1, $2)", number, text)
     rows = db.fetch("SELECT c FROM t ORDER BY c")
     assert [row["c"] for row in rows] == ["B", "_", "a", "b", "é", "\uffff", "\U00010000"]
+
+
+def test_unique_constraints_on_the_same_columns_are_all_there(sync_backend: Backend, db: DB) -> None:
+    """PostgreSQL's CREATE TABLE would make one of them, by the first name."""
+    names = ["on_key", "first", "second", "turned", "third"]
+    columns = [["id"], ["a", "b"], ["a", "b"], ["b", "a"], ["a", "b"]]
+    uniques = [b.unique(name, some) for name, some in zip(names, columns, strict=True)]
+    described = tables(
+        b.table("t", 1, [b.int("id", 1), b.int("a", 2), b.int("b", 3)], "id", unique_constraints=uniques)
+    )
+    create(db, sync_backend, described)
+    assert sorted(made_uniques(sync_backend)) == sorted(f"t_{name}" for name in names)
+
+
+def test_control_create_table_alone_loses_some_of_them(sync_backend: Backend, db: DB) -> None:
+    db.execute(
+        "CREATE TABLE t (id BIGINT NOT NULL, a BIGINT, CONSTRAINT t_pkey PRIMARY KEY (id),"
+        " CONSTRAINT t_on_key UNIQUE (id), CONSTRAINT t_first UNIQUE (a), CONSTRAINT t_second UNIQUE (a))"
+    )
+    lost = {"t_on_key", "t_second"} if sync_backend.is_postgres else set[str]()
+    assert made_uniques(sync_backend) == {"t_on_key", "t_first", "t_second"} - lost
+
+
+def made_uniques(backend: Backend) -> set[str]:
+    """The names of the unique constraints of `t`, as the database has them."""
+    if backend.is_postgres:
+        sql = "SELECT conname FROM pg_constraint WHERE contype = 'u' AND conrelid = 't'::regclass"
+        return {name for (name,) in raw(backend, sql)}
+    ((sql,),) = raw(backend, "SELECT sql FROM sqlite_master WHERE name = 't'")
+    return set(re.findall(r"CONSTRAINT (\w+) UNIQUE", sql))

@@ -160,6 +160,20 @@ def test_the_kits_own_record_is_kept_in_step(make: Make, sync_backend: Backend) 
     assert sorted(ledger) == [(v.id, v.checksum) for v in read]
 
 
+def test_a_missing_alembic_is_an_error_that_names_the_extra() -> None:
+    code = (
+        "import sys; sys.modules['alembic'] = None\n"
+        "from rowstead.kit import Database, integer, table\n"
+        "key = [integer('id', 1, primary_key=True)]\n"
+        "tables = [table(name, n, key, 'id') for n, name in enumerate('ab')]\n"
+        "db = Database.create(':memory:', {'tables': tables[:1]})\n"
+        "db.set_schema({'tables': tables})\n"
+        "db.migrate([{'version': 1, 'name': 'b', 'ops': [{'create_table': {'name': 'b'}}]}])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert "ImportError: schema operations need Alembic: pip install 'rowstead[migrate]'" in done.stderr
+
+
 def test_alembic_is_loaded_by_the_first_migration_only() -> None:
     code = "import sys, rowstead.kit, rowstead.kit.migrating; sys.exit('alembic' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

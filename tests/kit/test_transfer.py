@@ -9,6 +9,7 @@ import json
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -34,8 +35,10 @@ from rowstead.kit import (
     ValidationError,
     column,
     embedding,
+    fk,
     table,
     text,
+    unique,
 )
 from rowstead.kit import int as int_
 from rowstead.kit.csv_lines import line_of, records
@@ -346,6 +349,75 @@ def test_a_batch_goes_on_with_composite_keys_and_refuses_rows_without_a_key(
     with pytest.raises(ValidationError, match=r"line 2: .*brings its key \(a, b\)"):
         db.import_("t", file, batch=30)
     assert db.import_("t", file) == (1, 0)
+
+
+TREE = {
+    "tables": [
+        table(
+            "t",
+            1,
+            [int_("id", 1), int_("up", 2, nullable=True)],
+            "id",
+            foreign_keys=[fk("up", "up", "t", "id")],
+        )
+    ]
+}
+
+
+@pytest.mark.parametrize("batch", [None, 700])
+@pytest.mark.parametrize(
+    "numbers", [range(2500), range(2499, -1, -1), sorted(range(2500), key=lambda n: n % 7)]
+)
+def test_rows_may_stand_before_their_parents(
+    make: Make, tmp_path: Path, numbers: Sequence[int], batch: int | None
+) -> None:
+    db = make(TREE)
+    file = tmp_path / "t.csv"
+    file.write_text("id,up\n" + "".join(f"{n},{(n - 1) // 2 if n else ''}\n" for n in numbers))
+    assert db.import_("t", file, batch=batch) == (2500, 0)
+    assert rows_of(db, "t") == [{"id": n, "up": (n - 1) // 2 if n else None} for n in range(2500)]
+    if batch:
+        db.transaction(lambda txn: txn.delete_where("t", filter={"id": {"gte": 1500}}))
+        assert db.import_("t", file, batch=batch) == (1000, 1500)
+
+
+def test_rows_may_stand_before_their_parents_by_composite_keys_and_by_several(
+    make: Make, tmp_path: Path
+) -> None:
+    columns = [int_("a", 1), text("b", 2), *(int_(name, n, nullable=True) for n, name in enumerate("xz", 3))]
+    keys = [fk("k", ["x", "y"], "t", ["a", "b"]), fk("one", "z", "t", "u")]
+    more = [text("y", 5, nullable=True), int_("u", 6)]
+    db = make(
+        {
+            "tables": [
+                table(
+                    "t",
+                    1,
+                    [*columns, *more],
+                    ["a", "b"],
+                    foreign_keys=keys,
+                    unique_constraints=[unique("uq", "u")],
+                )
+            ]
+        }
+    )
+    fill(db, "t", [{"a": 0, "b": "r", "u": 0}])
+    # Each row refers to the next by one key, and by the other to the last or to the one that is there.
+    rows = [f"{n},r,{n + 1 if n < 9 else 0},r,{9 if n % 2 else 0},{n}" for n in range(1, 10)]
+    (tmp_path / "t.csv").write_text("a,b,x,y,z,u\n" + "\n".join(rows))
+    assert db.import_("t", tmp_path / "t.csv") == (9, 0)
+    assert [row["x"] for row in rows_of(db, "t")] == [None, 2, 3, 4, 5, 6, 7, 8, 9, 0]
+    assert db.check() == []
+
+
+@pytest.mark.parametrize("batch", [None, 2])
+def test_a_row_whose_parent_never_comes_is_named(make: Make, tmp_path: Path, batch: int | None) -> None:
+    db = make(TREE)
+    (tmp_path / "t.csv").write_text("id,up\n5,4\n4,\n1,7\n2,1\n")
+    with pytest.raises(ForeignKeyError, match=r"t\.csv, line 4: ") as caught:
+        db.import_("t", tmp_path / "t.csv", batch=batch)
+    assert caught.value.constraint == "up"
+    assert [row["id"] for row in rows_of(db, "t")] == ([4, 5] if batch else [])
 
 
 def test_an_import_inside_ones_own_transaction_is_refused(make: Make, tmp_path: Path) -> None:

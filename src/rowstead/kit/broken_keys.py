@@ -6,13 +6,15 @@ nothing here is run while writes succeed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from operator import attrgetter
 from typing import Any, NamedTuple
 
-from rowstead.kit.context import Context
+from rowstead.conditions import VALUE, Listed, Outer, Shape, Subquery
+from rowstead.kit.context import Context, key_shape
 from rowstead.plan import Plan
 from rowstead.schema import ForeignKey, Table
-from rowstead.shapes import Shape
 
 KEYS_AT_ONCE = 100
 """Rows with a composite key that one question is about."""
@@ -21,7 +23,7 @@ Row = Mapping[str, Any]
 
 
 class Rows(NamedTuple):
-    """The rows of a table that fulfil a condition."""
+    """The rows of a table that fulfil a condition, whose values are `values`."""
 
     table: Table
     shape: Shape
@@ -29,17 +31,29 @@ class Rows(NamedTuple):
 
 
 class Broken(NamedTuple):
-    """A foreign key that refuses the write, and the row that it refuses where it is one of those given."""
+    """A foreign key that refuses the write, and the row that it refuses where that is one of those given."""
 
     key: ForeignKey
     row: Row | None = None
+
+
+def _of(row: Row, names: Sequence[str]) -> Hashable | None:
+    """The row's values of these columns, to be compared with others; None where one is None."""
+    values = tuple(row.get(name) for name in names)
+    if None in values:
+        return None
+    try:
+        hash(values)
+    except TypeError:
+        return repr(values)
+    return values
 
 
 # Rows that refer to nothing
 
 
 def of_new_rows(context: Context, table: Table, rows: Sequence[Row]) -> Plan[Broken | None]:
-    """The first foreign key that one of these rows breaks if it is inserted."""
+    """The first foreign key that one of these rows breaks when all are inserted, in this order."""
     for key in table.foreign_keys:
         row = yield from _without_parent(context, table, key, rows)
         if row is not None:
@@ -53,49 +67,124 @@ def of_new_rows(context: Context, table: Table, rows: Sequence[Row]) -> Plan[Bro
 
 def _without_parent(context: Context, table: Table, key: ForeignKey, rows: Sequence[Row]) -> Plan[Row | None]:
     """The first row whose parent is neither stored nor among the rows."""
-    own = _given(key.references, rows) if key.table == table.name else ()
-    asked: list[list[Any]] = []
-    hashable: set[tuple[Any, ...]] = set()
+    known = {_of(row, key.references) for row in rows} if key.table == table.name else set[Any]()
     for row in rows:
-        values = [row.get(name) for name in key.columns]
-        if None in values or values in own:
+        values = _of(row, key.columns)
+        if values is None or values in known:
             continue
-        try:
-            is_known = tuple(values) in hashable
-            hashable.add(tuple(values))
-        except TypeError:
-            is_known = values in asked
-            asked.append(values)
-        if not is_known and not (yield from _is_there(context, key, values)):
+        known.add(values)
+        if not (yield from _is_there(context, key, row)):
             return row
     return None
 
 
 def _before_its_parent(key: ForeignKey, rows: Sequence[Row]) -> Row | None:
-    """The first row that refers to one that comes behind it."""
-    places = {repr([row.get(name) for name in key.references]): place for place, row in enumerate(rows)}
+    """The first row whose parent is among the rows, but behind it."""
+    places = {_of(row, key.references): place for place, row in enumerate(rows)}
     for place, row in enumerate(rows):
-        values = [row.get(name) for name in key.columns]
-        if None not in values and places.get(repr(values), place) > place:
+        values = _of(row, key.columns)
+        if values is not None and places.get(values, place) > place:
             return row
     return None
 
 
-def _given(names: Sequence[str], rows: Sequence[Row]) -> Sequence[list[Any]] | _Members:
-    return _Members([row.get(name) for name in names] for row in rows)
-
-
 def of_changed_rows(context: Context, rows: Rows, changes: Row) -> Plan[Broken | None]:
-    """The first foreign key that one of these rows breaks with the changes made."""
+    """The first foreign key that one of these rows breaks when the changes are made."""
     for key in rows.table.foreign_keys:
         if changes.keys().isdisjoint(key.columns):
             continue
         kept = tuple(name for name in key.columns if name not in changes)
-        for row in (yield from _different(context, rows, kept)) if kept else [{}]:
-            after = {**row, **changes}
-            values = [after[name] for name in key.columns]
-            if None in values or (key.table == rows.table.name and _is_itself(key, values, changes)):
+        befores: Sequence[Row] = (yield from _different(context, rows, kept)) if kept else [{}]
+        for before in befores:
+            after = {**before, **changes}
+            values = _of(after, key.columns)
+            refers_to_itself = key.table == rows.table.name and values == _of(changes, key.references)
+            if values is None or refers_to_itself:
                 continue
-            if not (yield from _is_there(context, key, values)):
+            if not (yield from _is_there(context, key, after)):
                 return Broken(key)
     return None
+
+
+def _is_there(context: Context, key: ForeignKey, row: Row) -> Plan[bool]:
+    """Whether the parent that the row refers to is stored."""
+    shape = ("and", *(("eq", name, VALUE) for name in key.references))
+    parent = context.table(key.table)
+    return (yield from is_any(context, Rows(parent, shape, [row[name] for name in key.columns])))
+
+
+# Rows that others refer to
+
+
+def of_parents(context: Context, rows: Rows, changes: Row | None) -> Plan[Broken | None]:
+    """The first foreign key that stands against removing these rows, or (`changes`) against changing them.
+
+    Cascades are followed from table to table, and within one.
+    """
+    action: Callable[[ForeignKey], str] = attrgetter("on_delete" if changes is None else "on_update")
+    waiting = deque([(rows, frozenset(rows.table.all if changes is None else changes))])
+    seen: dict[str, set[Hashable]] = {}
+    while waiting:
+        parents, changed = waiting.popleft()
+        for child, key in _referring(context, parents.table):
+            if changed.isdisjoint(key.references):
+                continue
+            children = _children(parents, child, key)
+            if action(key) == "restrict" and (yield from is_any(context, children)):
+                return Broken(key)
+            if action(key) == "cascade":
+                taken = frozenset(child.all if changes is None else key.columns)
+                further = yield from _reached(context, children, seen.setdefault(child.name, set()))
+                waiting.extend((some, taken) for some in further)
+    return None
+
+
+def _referring(context: Context, parent: Table) -> Iterator[tuple[Table, ForeignKey]]:
+    for child in context.tables.values():
+        for key in child.foreign_keys:
+            if key.table == parent.name:
+                yield child, key
+
+
+def _children(parents: Rows, child: Table, key: ForeignKey) -> Rows:
+    """The rows of `child` that refer to one of `parents` by `key`."""
+    pairs = zip(key.references, key.columns, strict=True)
+    refers = (("eq", referred, Outer(name)) for referred, name in pairs)
+    query = Subquery(parents.table, None, ("and", *refers, parents.shape), (), False, False)
+    return Rows(child, ("exists", query), parents.values)
+
+
+def _reached(context: Context, rows: Rows, seen: set[Hashable]) -> Plan[list[Rows]]:
+    """These rows by their keys, but for those that were seen before: circles end."""
+    names = rows.table.key
+    found = yield from _different(context, rows, names)
+    fresh = [row for row in found if _of(row, names) not in seen]
+    seen.update(_of(row, names) for row in fresh)
+    if len(names) == 1:
+        keys = [row[names[0]] for row in fresh]
+        return [Rows(rows.table, ("in", names[0], Listed(None, False)), [keys])] if keys else []
+    chunks = [fresh[at : at + KEYS_AT_ONCE] for at in range(0, len(fresh), KEYS_AT_ONCE)]
+    return [
+        Rows(
+            rows.table,
+            ("or", *([key_shape(rows.table)] * len(chunk))),
+            [row[name] for row in chunk for name in names],
+        )
+        for chunk in chunks
+    ]
+
+
+# Questions
+
+
+def is_any(context: Context, rows: Rows) -> Plan[bool]:
+    """Whether there is any such row."""
+    compiled = context.compiler.get(("exists", rows.table, rows.shape))
+    return (yield compiled.call(rows.values, bool))
+
+
+def _different(context: Context, rows: Rows, names: tuple[str, ...]) -> Plan[Sequence[Row]]:
+    """What these columns hold in the rows, each once."""
+    key = ("select", rows.table, names, rows.shape, (), False, False, None, False, True)
+    compiled = context.compiler.get(key)
+    return (yield compiled.call(rows.values, compiled.read_all))

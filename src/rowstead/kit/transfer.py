@@ -20,6 +20,7 @@ from rowstead.kit.cells import from_cell, from_json_value, parse_json, to_cell, 
 from rowstead.kit.context import Context, checked, columns_of, key_values
 from rowstead.kit.csv_lines import Cells, line_of, records
 from rowstead.kit.files import Lines
+from rowstead.kit.parents import parents_first, refers_to_itself
 from rowstead.kit.progress import Progress
 from rowstead.kit.reading import count, get_by_pk, select
 from rowstead.ordering import read_order
@@ -219,6 +220,9 @@ class Import:
         self._part = part
         self._progress = progress
         self._done = Imported(0, 0)
+        self._refers_to_itself = refers_to_itself(context.table(table))
+        self._waiting: list[Numbered] = []
+        """Rows of a table that refers to itself whose parents have not come yet."""
 
     def whole(self) -> Plan[Imported]:
         """Every row, or none."""
@@ -226,8 +230,8 @@ class Import:
 
     def _all_pages(self) -> Plan[Imported]:
         for rows in self._pages(PAGE):
-            yield from self._insert(rows)
-            self._tell(len(rows), 0)
+            self._tell((yield from self._insert_ready(rows)), 0)
+        yield from self._insert_waiting()
         return self._done
 
     def in_batches(self, size: int) -> Plan[Imported]:
@@ -235,8 +239,9 @@ class Import:
         if isinstance(size, bool) or not isinstance(size, int) or size < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ValidationError(f"batch is a number of rows, at least 1, not {size!r}")
         for rows in self._pages(size):
-            inserted = yield Atomic(self._insert_missing(rows))
-            self._tell(inserted, len(rows) - inserted)
+            missing, inserted = yield Atomic(self._insert_missing(rows))
+            self._tell(inserted, len(rows) - missing)
+        yield Atomic(self._insert_waiting())
         return self._done
 
     def _pages(self, size: int) -> Iterator[list[Numbered]]:
@@ -247,6 +252,28 @@ class Import:
         self._done = Imported(self._done.rows + inserted, self._done.skipped + skipped)
         if self._progress is not None:
             self._progress(sum(self._done), self._part())
+
+    def _insert_ready(self, rows: Sequence[Numbered]) -> Plan[int]:
+        """Insert those rows that need not wait for their parents; how many."""
+        if self._refers_to_itself:
+            table = self._context.table(self._table)
+            rows, waiting = yield from parents_first(self._context, table, rows)
+            self._waiting += waiting
+        if rows:
+            yield from self._insert(rows)
+        return len(rows)
+
+    def _insert_waiting(self) -> Plan[None]:
+        """Insert the rows that waited, now that all of them are known."""
+        if not self._waiting:
+            return
+        table = self._context.table(self._table)
+        ready, orphans = yield from parents_first(self._context, table, self._waiting)
+        # Who is left misses a parent, or refers in a circle: the database says which.
+        for rows in (*(ready[at : at + PAGE] for at in range(0, len(ready), PAGE)), orphans):
+            if rows:
+                yield from self._insert(rows)
+                self._tell(len(rows), 0)
 
     def _insert(self, rows: Sequence[Numbered]) -> Plan[None]:
         """Insert some rows, all or none. What cannot be is told with the line of the row that it is about."""
@@ -260,7 +287,8 @@ class Import:
             yield from self._insert(rows[:middle])
             yield from self._insert(rows[middle:])
 
-    def _insert_missing(self, rows: Sequence[Numbered]) -> Plan[int]:
+    def _insert_missing(self, rows: Sequence[Numbered]) -> Plan[tuple[int, int]]:
+        """Insert the rows that are not there: how many those are, and how many were inserted."""
         table = self._context.table(self._table)
         for numbered in rows:
             if any(numbered.row.get(part) is None for part in table.key):
@@ -275,13 +303,12 @@ class Import:
                 )
         try:
             yield from writing.insert_many(self._context, self._table, [r.row for r in rows], False)
-            return len(rows)
+            return len(rows), len(rows)
         except DuplicateError:
             missing = yield from self._missing(table, rows)
         except (IntegrityError, ValidationError):
             missing = rows
-        yield from self._insert(missing)
-        return len(missing)
+        return len(missing), (yield from self._insert_ready(missing))
 
     def _missing(self, table: Table, rows: Sequence[Numbered]) -> Plan[list[Numbered]]:
         """Those rows that are not there just as the file has them."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from operator import itemgetter
 from typing import Any, cast
@@ -11,7 +11,8 @@ from rowstead import bulk
 from rowstead.columnar import Columnar
 from rowstead.conditions import Where, read
 from rowstead.errors import RestrictError, RowNotFound, ValidationError
-from rowstead.kit.blame import blaming
+from rowstead.kit.blame import blaming, row_of_key
+from rowstead.kit.broken_keys import Rows
 from rowstead.kit.context import Context, checked, checked_column, columns_of, key_shape, key_values, row_of
 from rowstead.kit.defaults import chosen_by_hand, fill, refreshed
 from rowstead.plan import Atomic, Plan
@@ -52,7 +53,7 @@ def insert_returning(context: Context, name: str, row: Any, columns: str | Itera
 def _insert_complete(context: Context, table: Table, complete: Row) -> Plan[Row]:
     compiled = context.compiler.get(("insert", table, _given(table.all), None, table.all))
     call = compiled.call(list(complete.values()), compiled.read_one)
-    return (yield from blaming(context, table, call, complete))
+    return (yield from blaming(context, table, call, new=(complete,)))
 
 
 def _complete(context: Context, table: Table, row: Mapping[str, Any]) -> Plan[Row]:
@@ -90,7 +91,10 @@ def _insert_chunks(context: Context, table: Table, rows: Iterable[Any], returnin
     while chunk := list(islice(remaining, CHUNK)):
         columns = yield from _columns(context, table, chunk)
         plan = bulk.insert_columns(context.compiler, table, Columnar(columns, len(chunk)), returning)
-        written = yield from blaming(context, table, plan)
+        # Which of them was broken is asked beside the chunks before this one, so that those must stay.
+        asks = len(table.foreign_keys) > 1 and not context.compiler.dialect.names_foreign_keys
+        work = Atomic(plan) if asks else plan
+        written = yield from blaming(context, table, work, new=_rows(table, columns))
         if returning:
             stored.extend(written)
         count += len(chunk)
@@ -106,9 +110,14 @@ def _columns(context: Context, table: Table, rows: Sequence[Any]) -> Plan[list[l
         values = yield from _filled(context, table, column, values, len(rows))
         columns.append(list(checked_column(table, name, values)))
     if table.checks:
-        for values in zip(*columns, strict=True):
-            check_row(table, dict(zip(table.all, values, strict=True)))
+        for row in _rows(table, columns):
+            check_row(table, row)
     return columns
+
+
+def _rows(table: Table, columns: Sequence[Sequence[Any]]) -> Iterator[Row]:
+    for values in zip(*columns, strict=True):
+        yield dict(zip(table.all, values, strict=True))
 
 
 def _by_column(table: Table, rows: Sequence[Any]) -> Mapping[str, list[Any]]:
@@ -170,7 +179,9 @@ def update(context: Context, name: str, pk: Any, patch: Any) -> Plan[Row]:
     if changes:
         compiled = context.compiler.get(("update", table, _given(changes), key_shape(table), table.all))
         call = compiled.call([*changes.values(), *key], compiled.read_one)
-        row = yield from blaming(context, table, call, changes, pk)
+        row = yield from blaming(
+            context, table, call, old=row_of_key(table, key), changes=changes, pk=pk
+        )
     else:
         compiled = context.compiler.get(("get", table, table.all, key_shape(table)))
         row = yield compiled.call(key, compiled.read_one)
@@ -184,7 +195,7 @@ def delete(context: Context, name: str, pk: Any) -> Plan[None]:
     table = context.table(name)
     key = key_values(table, pk)
     call = context.compiler.get(("delete", table, key_shape(table), ())).call(key, None)
-    if not (yield from blaming(context, table, call, pk=pk, deleting=True)):
+    if not (yield from blaming(context, table, call, old=row_of_key(table, key), pk=pk)):
         raise not_found(table, pk)
 
 
@@ -200,9 +211,10 @@ def upsert(
     target = Target("patch", table.key, _given(changes)) if changes else Target("ignore", table.key)
     compiled = context.compiler.get(("insert", table, _given(table.all), target, table.all))
     call = compiled.call([*complete.values(), *changes.values()], compiled.read_one)
-    stored = yield from blaming(context, table, call, complete)
+    key = [complete[part] for part in table.key]
+    there = row_of_key(table, key) if changes else None
+    stored = yield from blaming(context, table, call, new=(complete,), old=there, changes=changes)
     if stored is None:
-        key = [complete[part] for part in table.key]
         found = context.compiler.get(("get", table, table.all, key_shape(table)))
         stored = yield found.call(key, found.read_one)
     return _project(stored, wanted)
@@ -243,7 +255,8 @@ def update_where(
     columns = wanted or (table.all[:1] if looks_first else ())
     compiled = context.compiler.get(("update", table, _given(changes), shape, columns))
     call = compiled.call([*changes.values(), *values], compiled.read_all if columns else None)
-    return _shown((yield from blaming(context, table, call, changes)), wanted)
+    there = Rows(table, shape, values)
+    return _shown((yield from blaming(context, table, call, old=there, changes=changes)), wanted)
 
 
 def delete_where(
@@ -255,7 +268,7 @@ def delete_where(
     shape, values = read(where, table, scope=context.tables, outer_strings=True)
     compiled = context.compiler.get(("delete", table, shape, wanted))
     call = compiled.call(values, compiled.read_all if wanted else None)
-    return _shown((yield from blaming(context, table, call, deleting=True)), wanted)
+    return _shown((yield from blaming(context, table, call, old=Rows(table, shape, values))), wanted)
 
 
 def _shown(result: Any, wanted: Sequence[str]) -> list[Row]:
@@ -294,9 +307,9 @@ def _empty(context: Context, table: Table) -> Plan[None]:
     while removed:
         shape, values = read(nobody, table, scope=context.tables, outer_strings=True)
         leaves = context.compiler.get(("delete", table, shape, ())).call(values, None)
-        removed = yield from blaming(context, table, leaves, deleting=True)
+        removed = yield from blaming(context, table, leaves, old=Rows(table, shape, values))
     rest = context.compiler.get(("delete", table, EVERYTHING, ())).call([], None)
-    yield from blaming(context, table, rest, deleting=True)
+    yield from blaming(context, table, rest, old=Rows(table, EVERYTHING, ()))
 
 
 def _refers_to_outer(key: ForeignKey) -> dict[str, Any]:

@@ -50,7 +50,12 @@ class Carrier:
     @cached_property
     def _renderer(self) -> Renderer:
         # Alembic is loaded by the first migration that has something to do.
-        from rowstead.migrations.rendering import Renderer
+        try:
+            from rowstead.migrations.rendering import Renderer
+        except ModuleNotFoundError as error:
+            if (error.name or "").partition(".")[0] != "alembic":
+                raise
+            raise ImportError("schema operations need Alembic: pip install 'rowstead[migrate]'") from error
 
         return Renderer(self._compiler.dialect, self._facts.rebuild is not None)
 

@@ -26,6 +26,7 @@ from rowstead.migrations.changes import (
     without,
 )
 from rowstead.migrations.operations import BODIES, RAW, Operation
+from rowstead.migrations.referring import is_unique, standing_on, with_column
 from rowstead.migrations.renaming import (
     changed,
     names_between,
@@ -82,10 +83,23 @@ class Evolution:
             self._unknown(operation, "table", name, self._wanted)
         wanted = self._wanted[name]
         # A table that is not there yet cannot be referred to: it gets its foreign keys when it comes.
-        keys = tuple(f for f in wanted.foreign_keys if f.table == name or f.table in self.tables)
+        keys = tuple(f for f in wanted.foreign_keys if self._can_come(operation, wanted, f))
         table = changed(wanted, foreign_keys=tuple(self._here(operation, wanted, wanted, f) for f in keys))
         self.tables[name] = table
         return [Created(table), *self._awaited(operation, name)]
+
+    def _can_come(self, operation: Operation, table: Table, key: ForeignKey) -> bool:
+        """Whether a new table gets this foreign key at once: not before what it refers to is unique."""
+        if key.table == table.name or key.table not in self.tables:
+            return key.table == table.name
+        comes_later = self._later("add_foreign_key", table.name, key.name)
+        return not comes_later or is_unique(self.tables[key.table], self._references(operation, key))
+
+    def _references(self, operation: Operation, key: ForeignKey) -> tuple[str, ...]:
+        """The columns that a foreign key of the wanted schema refers to, by the names they have now."""
+        names = names_between(self._wanted[key.table], self.tables[key.table])
+        self._require_columns(operation, key.references, names)
+        return tuple(names[name] for name in key.references)
 
     def _awaited(self, operation: Operation, name: str) -> list[Change]:
         """Foreign keys of other tables that waited for this one."""
@@ -184,7 +198,10 @@ class Evolution:
             changes.append(self._rename(table, column.name, new.name))
             table = self.tables[table.name]
         if not same_kind(table.columns[new.name], new):
-            self._require_no_key(operation, table, new.name)
+            key = with_column(self.tables, table, new.name)
+            if key:
+                reason = f"its type cannot change while foreign key {key} stands on it"
+                self._refuse(operation, f"{reason}; drop that first and add it afterwards")
         kept = tuple(c for c in table.checks if c.column != new.name)
         # What a check compares depends on the columns' types.
         columns = {n: new if n == new.name else c for n, c in table.columns.items()}
@@ -202,17 +219,6 @@ class Evolution:
         if len(dropped) != 1:
             self._refuse(operation, f"the schema has no column number {column.number}, which that is")
         return [self._rename(table, column.name, dropped.pop())]
-
-    def _require_no_key(self, operation: Operation, table: Table, column: str) -> None:
-        for other in self.tables.values():
-            for key in other.foreign_keys:
-                own = other.name == table.name and column in key.columns
-                if own or (key.table == table.name and column in key.references):
-                    self._refuse(
-                        operation,
-                        f"its type cannot change while foreign key {key.name} of {other.name} stands on it; "
-                        "drop that first and add it afterwards",
-                    )
 
     def _column_to_alter(self, operation: Operation, table: Table, wanted: Table) -> Column | None:
         """The column by its old name, or by the one that the schema has; None when all is done already."""
@@ -286,7 +292,7 @@ class Evolution:
             self._still_there(operation)
         kept = tuple(part for part in getattr(table, attribute) if part is not there)
         after = changed(table, **{attribute: kept})
-        needing = self._needing(after)
+        needing = standing_on(self.tables, table, after, there)
         if needing:
             if comes_back:
                 return []
@@ -300,15 +306,6 @@ class Evolution:
         except MigrationError:
             # It stands on columns that are not there yet, so it is another one.
             return False
-
-    def _needing(self, after: Table) -> str:
-        """A foreign key whose columns would not be unique any more."""
-        keys = {frozenset(unique.columns) for unique in after.unique_keys()}
-        for other in self.tables.values():
-            for key in (after if other.name == after.name else other).foreign_keys:
-                if key.table == after.name and frozenset(key.references) not in keys:
-                    return f"{key.name} of {other.name}"
-        return ""
 
     def _here(self, operation: Operation, table: Table, wanted: Table, part: Any) -> Any:
         """A part of the wanted table in the names that the columns have now."""
@@ -327,7 +324,11 @@ class Evolution:
         referred = table if part.table == table.name else self.tables[part.table]
         others = names_between(self._wanted[part.table], referred)
         self._require_columns(operation, part.references, others)
-        return renamed_foreign_key(part, names, others)
+        found = renamed_foreign_key(part, names, others)
+        if not is_unique(referred, found.references):
+            columns = ", ".join(found.references)
+            self._refuse(operation, f"{columns} of table {part.table!r} is not unique yet; add that first")
+        return found
 
     def _with_checks_of(self, operation: Operation, after: Table, wanted: Table, column: Column) -> Table:
         """The table with the checks that are declared on columns, as far as its columns allow them now."""

@@ -197,8 +197,13 @@ class Database:
         return self._at_one_moment(problems(self._context, self._store))
 
     def _at_one_moment(self, plan: Plan[T]) -> T:
-        with self.database.standing() as session:
+        block = self.database.standing()
+        session = block.start()
+        try:
             return session.plan(plan)
+        finally:
+            # Nothing was written; and where the file is damaged, COMMIT would fail.
+            block.roll_back()
 
     # Copies and files
 
