@@ -18,6 +18,7 @@ from typing import Any, Protocol, Self
 from language_cases import MODELS
 from rowstead import DB, Row
 from rowstead import sync as in_threads
+from rowstead.dialects import POSTGRESQL
 from rowstead.kit import AsyncDatabase, Database
 from rowstead.session import Trace
 
@@ -72,7 +73,8 @@ class Traced:
 
     def _trace(self, statement: Trace) -> None:
         if self._listening and statement.sql.split(maxsplit=1)[0].upper() not in AROUND:
-            self.sent.append(statement.sql)
+            # In a transaction the first write brings the transaction's id along, behind the row's columns.
+            self.sent.append(statement.sql.removesuffix(POSTGRESQL.returned_id or ""))
 
     async def listened(self, handle: Any, verb: str, *args: Any, **options: Any) -> Any:
         """Do a verb and keep what it sends."""

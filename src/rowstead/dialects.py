@@ -24,7 +24,7 @@ class Sequences:
     take: str
     """The next `$2` numbers, one in each record."""
     pass_by: str
-    """Goes on behind `$2` where that is near and `{}` has not come so far; whether it was too far for that."""
+    """Goes on behind `$2` where that is near and `{}` is not so far yet; whether it was too far for that."""
     lock: str
     """Nobody else takes numbers of `{}` until the transaction or savepoint ends."""
     jump: str
@@ -96,7 +96,8 @@ class Dialect:
     stage_schema: str | None
     """Where temporary tables are, whatever else is named like them."""
     snapshot: tuple[str, str]
-    """Statements that begin a transaction, and read, so that from now on it sees this moment's state."""
+    """Statements that begin a transaction, and read, so that from now on it sees this moment's state.
+    `{}` is how long it waits for another's lock, in milliseconds."""
     impatience: str | None
     """Makes the running transaction hardly wait for locks; None where a lock is known to be taken."""
     failure_is_local: bool
@@ -252,7 +253,7 @@ POSTGRESQL = Dialect(
     stage_schema="pg_temp",
     # REPEATABLE READ sees what was there when its first statement came, not when it began. No row is
     # waited for longer than the file would be elsewhere.
-    snapshot=("BEGIN ISOLATION LEVEL REPEATABLE READ", "SELECT set_config('lock_timeout', '30s', true)"),
+    snapshot=("BEGIN ISOLATION LEVEL REPEATABLE READ", "SELECT set_config('lock_timeout', '{}ms', true)"),
     impatience="SELECT set_config('lock_timeout', '250ms', true)",
     failure_is_local=False,
     names_foreign_keys=True,

@@ -31,6 +31,11 @@ MAX_TEXTS = 256
 """How many orders given as text are kept for each table."""
 
 
+def sortable(table: Table, names: Iterable[str]) -> list[str]:
+    """Those of these columns that rows can be ordered by."""
+    return [name for name in names if table.columns[name].kind not in COMPOSITE_KINDS]
+
+
 def read_order(sort: Sort, table: Table, *, access: Access = FULL_ACCESS) -> Order:
     """The sort as terms, most significant first; empty for None.
 

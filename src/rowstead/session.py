@@ -7,7 +7,7 @@ comes from; this file does not know.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from time import perf_counter
 from typing import Any, NamedTuple, NoReturn, TypeVar
@@ -202,6 +202,26 @@ class Session:
             return await connection.fetch(call.text, call.params)
         except Exception as error:
             self._fail(connection, error, call.text, call.table)
+
+    async def _send_several(self, connection: Connection, texts: Sequence[str]) -> None:
+        """Run statements of ours without values and answers; in one round trip where the connection can."""
+        simple: Callable[[str], Awaitable[None]] | None = getattr(connection, "simple", None)
+        if simple is None:
+            for text in texts:
+                read = list if raw.first_word(text) == "select" else None
+                await self._send(connection, Call(text, read=read))
+            return
+        text = "; ".join(texts)
+        started = perf_counter()
+        error: RowsteadError | None = None
+        try:
+            await simple(text)
+        except Exception as cause:
+            error = self._translated(cause, text, None)
+            self._fail(connection, cause, text, None, error)
+        finally:
+            if self.tracer is not None:
+                self.tracer.tell(text, (), started, -1, error)
 
     async def _send_traced(self, connection: Connection, call: Call[Any], tracer: Tracer) -> Any:
         started = perf_counter()

@@ -18,29 +18,40 @@ from rowstead.transaction import Block, Transaction
 from rowstead.waiting import finish
 
 STANDING = "rowstead_standing"
+SET = f"SAVEPOINT {STANDING}"
+RENEW = (f"RELEASE SAVEPOINT {STANDING}", SET)
 
 
 class StandingTransaction(Transaction):
-    """A transaction that outlives its failed statements."""
+    """A transaction that outlives its failed statements.
+
+    Where the database needs one, a savepoint stands behind all that was written whenever a statement is
+    sent: it is set anew before the first statement behind a write, so that the last write needs none.
+    """
+
+    _moved = False
+    """Whether something was written since the savepoint was set."""
 
     async def kept(self) -> None:
-        """From here on is where a failed statement goes back to."""
-        if not self.dialect.failure_is_local:
-            await self._say(f"RELEASE SAVEPOINT {STANDING}")
-            await self.stand()
+        self._moved = True
 
-    async def stand(self) -> None:
-        """Set the first savepoint, where the database needs one."""
-        if not self.dialect.failure_is_local:
-            await self._say(f"SAVEPOINT {STANDING}")
+    async def _stand(self) -> None:
+        """See to it that a failed statement goes back to here."""
+        if self._moved and not self.dialect.failure_is_local:
+            await self._send_several(self.connection, RENEW)
+        self._moved = False
 
     async def _step(self, call: Call[Any]) -> Any:
         await self.take_turn()
         try:
+            await self._stand()
             if not (call.writes or call.raw):
                 return await self._send(self.connection, call)
             self.wrote = True
-            result = await self._send(self.connection, call)
+            if call.brings_id and self.identity is None and self.dialect.returned_id is not None:
+                result = await self.identified(call, self.dialect.returned_id)
+            else:
+                result = await self._send(self.connection, call)
             await self.kept()
             return result
         except BaseException as error:
@@ -80,7 +91,7 @@ class StandingBlock(Block):
 
     def __init__(self, session: Session, begin: Sequence[str], snapshot: bool) -> None:
         super().__init__(session, begin[0], True)
-        self._reads = begin[1:]
+        self._statements = begin if session.dialect.failure_is_local else (*begin, SET)
         self._snapshot = snapshot
 
     async def _lend(self) -> Connection:
@@ -92,11 +103,8 @@ class StandingBlock(Block):
         session = self._session
         connection = await self._lend()
         try:
-            await session._send(connection, Call(self._begin))  # pyright: ignore[reportPrivateUsage]
-            for text in self._reads:
-                await session._send(connection, Call(text, read=list))  # pyright: ignore[reportPrivateUsage]
+            await session._send_several(connection, self._statements)  # pyright: ignore[reportPrivateUsage]
             transaction = StandingTransaction(session.driver, session.compiler, session.tracer, connection)
-            await transaction.stand()
         except BaseException:
             self._give_back(connection, suspect=True)
             raise

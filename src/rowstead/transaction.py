@@ -113,7 +113,7 @@ class Transaction(Session):
             if call.writes:
                 self.wrote = True
                 if call.brings_id and self.identity is None and self.dialect.returned_id is not None:
-                    return await self._identified(call, self.dialect.returned_id)
+                    return await self.identified(call, self.dialect.returned_id)
             if call.read is None or call.raw or self.tracer is not None:
                 return await self._send(self.connection, call)
             # As `_send` does, with a call less: most statements of a block come through here.
@@ -127,7 +127,7 @@ class Transaction(Session):
         finally:
             self.give_turn()
 
-    async def _identified(self, call: Call[Any], returned_id: str) -> Sequence[Record]:
+    async def identified(self, call: Call[Any], returned_id: str) -> Sequence[Record]:
         """The first row that is written brings the transaction's id: else a round trip would ask for it."""
         asking = Call(call.text + returned_id, call.params, call.read, writes=True, table=call.table)
         records: Sequence[Record] = await self._send(self.connection, asking)

@@ -17,7 +17,14 @@ Row = dict[str, Any]
 
 TYPES = ("int64", "int16", "text", "bool", "float64", "date", "decimal128", "json")
 ACTIONS = ("restrict", "cascade", "set_null")
-WIDER = {"int16": "int64", "int64": "text", "int32": "int64", "date": "text", "bool": "text"}
+WIDER = {
+    "int16": "int64",
+    "int64": "text",
+    "int32": "int64",
+    "date": "text",
+    "bool": "text",
+    "float64": "text",
+}
 """Types whose every value becomes one of the other type, with how it does in `_changed`."""
 
 

@@ -45,7 +45,11 @@ def test_one_of_two_unique_constraints_stays_while_a_foreign_key_may_stand_on_it
     with pytest.raises(MigrationError, match="foreign key fk_mail of letters needs it"):
         migrated(db, new, drop)
     migrated(
-        db, new, op("drop_foreign_key", "letters", "fk_mail"), drop, op("add_foreign_key", "letters", "fk_mail")
+        db,
+        new,
+        op("drop_foreign_key", "letters", "fk_mail"),
+        drop,
+        op("add_foreign_key", "letters", "fk_mail"),
     )
     assert_the_key_holds(db)
 

@@ -1,4 +1,4 @@
-"""Ids given by hand far ahead of a PostgreSQL sequence: no number comes twice, whoever takes some meanwhile."""
+"""Ids given by hand far ahead of a PostgreSQL sequence: no number comes twice, whoever takes some."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ GATE = 77
 assert POSTGRESQL.sequences is not None
 OWN = POSTGRESQL.sequences
 HELD_JUMP = OWN.jump.replace("AS last", f"AS last, pg_advisory_xact_lock_shared({GATE})")
-assert HELD_JUMP != OWN.jump
+assert OWN.jump != HELD_JUMP
 NO_LOCK = "SELECT '{}'"
 WAITING = "SELECT 1 FROM pg_locks WHERE NOT granted AND locktype = %s"
 
@@ -151,4 +151,5 @@ def test_threads_that_jump_and_take_never_share_a_number(db: Database) -> None:
     with ThreadPoolExecutor(4) as pool:
         taken = [number for numbers in pool.map(work, range(4)) for number in numbers]
     assert len(set(taken)) == len(taken) == 4 * 10 * 50
-    assert db.database.plan(last_given(compiler, "ids")) == FAR * 43
+    # Others may have taken some behind the furthest jump.
+    assert FAR * 43 <= db.database.plan(last_given(compiler, "ids")) < FAR * 44

@@ -32,6 +32,8 @@ SYNC_DRIVERS = ("psycopg",)
 
 MODES = ("ro", "rw", "rwc")
 MEMORY = ":memory:"
+LOCK_TIMEOUT = 30.0
+"""Seconds that a writer waits for another unless told."""
 
 
 _PARTS = re.compile(r"[^:/?#]+://([^/?#]*)[^?#]*(?:\?([^#]*))?")
@@ -54,6 +56,7 @@ class Options:
     readers), and one of them given alone moves the other's default along.
     replicas, replica_wait: URLs of servers that may answer reads, and the seconds that one of them
     may take to catch up with this handle's own writes.
+    lock_timeout: how long a statement waits on a file that another process or handle is writing.
     lazy: of several kinds of connections (SQLite's writer and readers) only the first is made at once.
     """
 
@@ -66,6 +69,7 @@ class Options:
     max_idle: float | None = 600.0
     replicas: tuple[str, ...] = field(default=(), repr=False)
     replica_wait: float = 0.1
+    lock_timeout: float = LOCK_TIMEOUT
     lazy: bool = False
 
     def bounds(self, default_max: int = 10) -> tuple[int, int]:

@@ -59,6 +59,12 @@ class PooledConnection:
     async def behind_pooler(self) -> bool:
         return True
 
+    async def simple(self, text: str) -> None:
+        """Send a text of several statements, in one round trip, inside a transaction or beginning one."""
+        first, semicolon, rest = text.partition(";")
+        local = self._local if first.startswith("BEGIN") else ""
+        await self._inner.simple(first + local + semicolon + rest)
+
     async def fetch(self, text: str, params: Sequence[Any]) -> Sequence[Record]:
         return await self._run(self._inner.fetch, text, params)
 

@@ -316,6 +316,7 @@ _CLASSES: Mapping[str, type[RowsteadError]] = {
 _HINTS: Mapping[str, str] = {
     "25P02": "an earlier statement of this transaction failed, so it can only be rolled back; "
     "catch such errors in a nested transaction()",
+    "55P03": "another transaction holds what this one needs: end that one, or raise the time-out",
     "42P01": "create it, or check its name and schema",
     "53300": "the server has no connection left; lower max_size, or raise its max_connections",
 }

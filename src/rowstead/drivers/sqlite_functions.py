@@ -9,9 +9,12 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+from collections.abc import Callable, Mapping
+from decimal import Decimal
 from functools import lru_cache
+from typing import Any
 
-from rowstead.decimals import decimal_key, decimal_sum, decimals_together
+from rowstead.decimals import decimal_key, decimal_sum, decimal_text, decimals_together
 from rowstead.errors import DataError
 
 Stored = int | float | str | bytes | None
@@ -25,6 +28,7 @@ def register(connection: sqlite3.Connection) -> None:
         ("rowstead_decimals", 2, _decimals),
         ("rowstead_ilike", 2, _ilike),
         ("rowstead_bytes", 1, _bytes),
+        ("rowstead_converted", 2, _converted),
     ):
         connection.create_function(name, arguments, function, deterministic=True)
 
@@ -58,6 +62,40 @@ def _decimals(function: str, stored: str) -> str | None:
 
 def _bytes(hexadecimal: str | None) -> bytes | None:
     return None if hexadecimal is None else bytes.fromhex(hexadecimal)
+
+
+def _converted(kind: str, value: Stored) -> Stored:
+    """A value in another stored form, with every digit; for migrations, which know that it has one."""
+    return None if value is None else _CONVERSIONS[kind](value)
+
+
+def _float_text(value: Any) -> str:
+    """The shortest text that gives the float back, as PostgreSQL writes it."""
+    text = str(float(value))
+    if text.removeprefix("-") in ("inf", "nan"):
+        return text.replace("inf", "Infinity").replace("nan", "NaN")
+    if "e" in text or abs(value) < 1e15:
+        return text.removesuffix(".0")
+    digits = text.removesuffix(".0")
+    sign, digits = ("-", digits[1:]) if digits[0] == "-" else ("", digits)
+    whole, _, rest = digits.partition(".")
+    fraction = (whole[1:] + rest).rstrip("0")
+    return f"{sign}{whole[0]}{'.' if fraction else ''}{fraction}e+{len(whole) - 1}"
+
+
+def _json(text: Any) -> str:
+    # Pydantic, which writes JSON, is not loaded by what only opens a file.
+    from rowstead.values import json_text
+
+    return json_text(json.loads(text))
+
+
+_CONVERSIONS: Mapping[str, Callable[[Any], Stored]] = {
+    "float": float,
+    "decimal": lambda text: decimal_text(Decimal(text)),
+    "json": _json,
+    "text": _float_text,
+}
 
 
 def _ilike(pattern: Stored, value: Stored) -> int | None:

@@ -16,7 +16,7 @@ from rowstead.schema import Table
 def blaming(
     context: Context,
     table: Table,
-    work: Call[Any] | Atomic | Generator[Any, Any, Any],
+    work: Call[Any] | Atomic[Any] | Generator[Any, Any, Any],
     *,
     new: Iterable[Row] = (),
     old: Rows | None = None,
@@ -74,7 +74,9 @@ def _broken(
         return (yield from of_parents(context, old, None))
     if new and not (yield from is_any(context, old)):
         return (yield from of_new_rows(context, table, new))
-    missing = None if isinstance(error, RestrictError) else (yield from of_changed_rows(context, old, changes))
+    missing = (
+        None if isinstance(error, RestrictError) else (yield from of_changed_rows(context, old, changes))
+    )
     return missing or (yield from of_parents(context, old, changes))
 
 

@@ -9,7 +9,7 @@ from typing import Any, Self, TypeVar
 
 from rowstead.conditions import Where
 from rowstead.database import Database as Core
-from rowstead.drivers.addresses import Options
+from rowstead.drivers.addresses import LOCK_TIMEOUT, Options
 from rowstead.errors import ValidationError
 from rowstead.explaining import explain
 from rowstead.kit import reading
@@ -31,6 +31,7 @@ from rowstead.plan import Atomic, Plan
 from rowstead.schema import Column, Table
 from rowstead.sequences import take_block
 from rowstead.session import Trace
+from rowstead.standing import StandingBlock
 from rowstead.waiting import owner
 
 T = TypeVar("T")
@@ -47,8 +48,9 @@ class AsyncDatabase:
     register_default = Registry()
     """`register_default(name, function)`: what `{"custom_name": name}` calls, on a handle or for all."""
 
-    def __init__(self, core: Core, tables: Mapping[str, Table]) -> None:
+    def __init__(self, core: Core, tables: Mapping[str, Table], timeout: float = LOCK_TIMEOUT) -> None:
         self.database = core
+        self._timeout = timeout
         self._store = Store(core.compiler)
         self._open_ones = OpenTransactions()
         self._context = Context(core.compiler, tables, self.register_default.functions)
@@ -61,16 +63,21 @@ class AsyncDatabase:
         path: str | Path,
         schema: Schema,
         *,
+        timeout: float = LOCK_TIMEOUT,
         statement_timeout: float | None = None,
         trace: Callable[[Trace], None] | None = None,
         trace_values: bool = False,
     ) -> Self:
-        """Make a database with these tables. ValidationError where there is one, or the schema is wrong."""
+        """Make a database with these tables. ValidationError where there is one, or the schema is wrong.
+
+        `timeout` is how many seconds a writer waits for others, in this process or another, before it
+        raises a TimeoutExceeded.
+        """
         tables = tables_of(schema)
-        options = Options(statement_timeout=statement_timeout, lazy=True)
+        options = _options(timeout, statement_timeout)
         core = await Core.from_url(url_to_create(path), options, trace=trace, trace_values=trace_values)
         try:
-            handle = cls(core, tables)
+            handle = cls(core, tables, timeout)
             await core.plan(handle._store.create(tables))
         except BaseException:
             await core.close()
@@ -83,6 +90,7 @@ class AsyncDatabase:
         path: str | Path,
         *,
         verify: bool = True,
+        timeout: float = LOCK_TIMEOUT,
         statement_timeout: float | None = None,
         trace: Callable[[Trace], None] | None = None,
         trace_values: bool = False,
@@ -90,13 +98,13 @@ class AsyncDatabase:
         """Open a database; its schema is read from it.
 
         StorageError where there is no file or it is damaged, or its tables are not as its schema says;
-        not of the latter without `verify`, so that `check` can tell more.
+        not of the latter without `verify`, so that `check` can tell more. `timeout` as in `create`.
         """
-        options = Options(statement_timeout=statement_timeout, lazy=True)
+        options = _options(timeout, statement_timeout)
         core = await Core.from_url(url_to_open(path), options, trace=trace, trace_values=trace_values)
         store = Store(core.compiler)
         try:
-            return cls(core, await core.plan(store.open() if verify else store.load()))
+            return cls(core, await core.plan(store.open() if verify else store.load()), timeout)
         except BaseException:
             await core.close()
             raise
@@ -267,7 +275,10 @@ class AsyncDatabase:
         End it by `commit` or `rollback`, or use it in `async with`. Of two transactions that write the
         same, the first to commit wins, the other gets a ConflictError.
         """
-        return await AsyncTransaction(self.database.standing(), self._context, self._open_ones).start()
+        return await AsyncTransaction(self._standing(), self._context, self._open_ones).start()
+
+    def _standing(self) -> StandingBlock:
+        return self.database.standing(lock_timeout=self._timeout)
 
     def begin(self) -> Beginning:  # async only
         """`async with db.begin() as txn:` or `txn = await db.begin()`; see `begun_transaction`."""
@@ -285,10 +296,18 @@ class AsyncDatabase:
         self._open_ones.refuse_within(owner(), "another one")
 
         def block() -> AsyncTransaction:
-            standing = self.database.standing("serializable")
+            standing = self.database.standing("serializable", self._timeout)
             return AsyncTransaction(standing, self._context, self._open_ones)
 
         return await self.database.retry(block, function, max_retries)
+
+
+def _options(timeout: float, statement_timeout: float | None) -> Options:
+    if isinstance(timeout, bool) or not 0 < timeout < float("inf"):
+        raise ValidationError(f"timeout is a number of seconds above 0, not {timeout!r}")
+    return Options(
+        acquire_timeout=timeout, lock_timeout=timeout, statement_timeout=statement_timeout, lazy=True
+    )
 
 
 def _apart(plan: Plan[T]) -> Plan[T]:

@@ -10,7 +10,7 @@ from rowstead.aggregates import aggregated
 from rowstead.compiled import Compiled
 from rowstead.conditions import Where, read, read_count
 from rowstead.kit.context import Context, columns_of, key_shape, key_values
-from rowstead.ordering import Sort, read_order
+from rowstead.ordering import Sort, read_order, sortable
 from rowstead.plan import Call, Record
 from rowstead.schema import Table
 from rowstead.serialized import friendly, friendly_order
@@ -120,7 +120,7 @@ def aggregate(
     shape, values = read(where, table, scope=named.scope, outer_strings=True)
     having_shape, having_values = read(having, result)
     # Without an order the groups would come in whichever the database met them.
-    terms = read_order(list(groups) if order is None else order, result)
+    terms = read_order(sortable(result, groups) if order is None else order, result)
     key = (
         "aggregate",
         result,

@@ -229,7 +229,7 @@ class AsyncTransaction:
     ) -> list[Row]:
         """Groups with their aggregates (`agg("sum", "spent", "amount")`), those that fulfil `having`.
 
-        One row without `group_by`. Ordered by the groups' columns unless told.
+        One row without `group_by`. Ordered by the groups' columns that have an order unless told.
         """
         call = reading.aggregate(
             self._context, table, aggregates, filter, group_by, having, order, limit, offset, ctes

@@ -52,7 +52,7 @@ def insert_returning(context: Context, name: str, row: Any, columns: str | Itera
 
 def _insert_complete(context: Context, table: Table, complete: Row) -> Plan[Row]:
     compiled = context.compiler.get(("insert", table, _given(table.all), None, table.all))
-    call = compiled.call(list(complete.values()), compiled.read_one)
+    call = compiled.stored(list(complete.values()), compiled.read_one)
     return (yield from blaming(context, table, call, new=(complete,)))
 
 
@@ -178,10 +178,8 @@ def update(context: Context, name: str, pk: Any, patch: Any) -> Plan[Row]:
     changes = yield from _changes(context, table, patch)
     if changes:
         compiled = context.compiler.get(("update", table, _given(changes), key_shape(table), table.all))
-        call = compiled.call([*changes.values(), *key], compiled.read_one)
-        row = yield from blaming(
-            context, table, call, old=row_of_key(table, key), changes=changes, pk=pk
-        )
+        call = compiled.stored([*changes.values(), *key], compiled.read_one)
+        row = yield from blaming(context, table, call, old=row_of_key(table, key), changes=changes, pk=pk)
     else:
         compiled = context.compiler.get(("get", table, table.all, key_shape(table)))
         row = yield compiled.call(key, compiled.read_one)
@@ -210,7 +208,7 @@ def upsert(
     complete = yield from _complete(context, table, row_of(table, row))
     target = Target("patch", table.key, _given(changes)) if changes else Target("ignore", table.key)
     compiled = context.compiler.get(("insert", table, _given(table.all), target, table.all))
-    call = compiled.call([*complete.values(), *changes.values()], compiled.read_one)
+    call = compiled.stored([*complete.values(), *changes.values()], compiled.read_one)
     key = [complete[part] for part in table.key]
     there = row_of_key(table, key) if changes else None
     stored = yield from blaming(context, table, call, new=(complete,), old=there, changes=changes)

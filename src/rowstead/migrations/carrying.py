@@ -7,7 +7,7 @@ spelled (`rendering.py`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -172,21 +172,50 @@ class Carrier:
 
     def _convertible(self, table: Table, old: Column, new: Column) -> Plan[Conversion | None]:
         """How the values become the new type's. Raises ValidationError where one cannot."""
-        quoted = self.quoted(old.name)
-        found = conversion(old, new, self._compiler.dialect, quoted)
-        lossy = f"NOT ({found.lossless})" if found is not None else "1 = 1"
-        sql = f"SELECT {quoted} FROM {self.quoted(table.name)} WHERE {quoted} IS NOT NULL AND {lossy} LIMIT 1"
-        records = (yield Call(sql, raw=True)).records
-        if not records:
+        found = conversion(old, new, self._compiler.dialect, self.quoted(old.name))
+        lost = yield from self._lossy(table, old, found)
+        if lost is None and found is not None and found.survives is not None:
+            lost = yield from self._not_surviving(table, new, found.survives)
+        if lost is None:
             return found
-        decode = decoder(old, self._compiler.codec)
-        value = records[0][0] if decode is None else decode(records[0][0])
+        key = [lost[name] for name in table.key]
+        pk = key[0] if len(key) == 1 else key
         raise ValidationError(
             f"{table.name}.{old.name} is {_type(old)} and cannot become {_type(new)} without losing "
-            f"{value!r}; change such values first, or add a column, fill it and drop this one",
+            f"{lost[old.name]!r} of the row with the key {pk!r}; change such values first, or add a column, "
+            "fill it and drop this one",
             table=table.name,
             column=old.name,
+            pk=pk,
         )
+
+    def _lossy(self, table: Table, old: Column, found: Conversion | None) -> Plan[Mapping[str, Any] | None]:
+        """A row whose value SQL says would be lost: its key and the value."""
+        names = list(dict.fromkeys((*table.key, old.name)))
+        columns, quoted = ", ".join(map(self.quoted, names)), self.quoted(old.name)
+        lossy = f"NOT ({found.lossless})" if found is not None else "1 = 1"
+        where = f"{quoted} IS NOT NULL AND {lossy}"
+        sql = f"SELECT {columns} FROM {self.quoted(table.name)} WHERE {where} LIMIT 1"
+        for record in (yield Call(sql, raw=True)).records:
+            decoders = [decoder(table.columns[name], self._compiler.codec) for name in names]
+            values = [v if d is None else d(v) for d, v in zip(decoders, record, strict=True)]
+            return dict(zip(names, values, strict=True))
+        return None
+
+    def _not_surviving(
+        self, table: Table, new: Column, survives: Callable[[Column, Any], Any]
+    ) -> Plan[Mapping[str, Any] | None]:
+        """A row whose value Python says would be lost."""
+        names = tuple(dict.fromkeys((*table.key, new.name)))
+        shape, values = read({new.name: {"is_not_null": True}}, table)
+        compiled = self._compiler.get(("select", table, names, shape, read_order(list(table.key), table)))
+        rows: Sequence[Mapping[str, Any]] = yield compiled.call(values, compiled.read_all)
+        for row in rows:
+            try:
+                survives(new, row[new.name])
+            except ValueError:
+                return row
+        return None
 
     def _require_no_null(self, table: Table, column: Column) -> Plan[None]:
         if (yield from self._has(table, {column.name: {"is_null": True}})):

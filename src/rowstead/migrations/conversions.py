@@ -2,15 +2,25 @@
 
 An entry has the expression that makes the new value of the old, and the condition under which nothing
 is lost by it. What has no entry can only be changed while the column has no values. Data, spelled in
-each database's SQL; `{c}` is the column, `{low}` and `{high}` the new type's bounds.
+each database's SQL; `{c}` is the column, `{low}` and `{high}` the new type's bounds. What no SQL can
+tell of a value without failing, Python looks at (`survivors`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 from rowstead.dialects import Dialect
+from rowstead.migrations.survivors import (
+    date_of_text,
+    decimal_of_text,
+    float32_of_float,
+    float_of_text,
+    json_of_text,
+    text_of_bytes,
+)
 from rowstead.schema import Column, Kind
 
 
@@ -20,6 +30,8 @@ class Conversion:
 
     value: str
     lossless: str = "1 = 1"
+    survives: Callable[[Column, Any], Any] | None = None
+    """Given the new column and a value: raises ValueError where it would be lost. None: SQL tells."""
 
 
 _FITS = "{c} BETWEEN {low} AND {high}"
@@ -52,8 +64,17 @@ _POSTGRESQL: Mapping[tuple[Kind, Kind], Conversion] = {
     ),
     (Kind.STR, Kind.BOOL): Conversion("{c} = 'true'", "{c} IN ('true', 'false')"),
     (Kind.STR, Kind.UUID): Conversion("{c}::uuid", f"{{c}} ~ '{_UUID}'"),
-    (Kind.STR, Kind.DATE): Conversion("{c}::date", "{c} ~ '^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}$'"),
+    (Kind.STR, Kind.DATE): Conversion(
+        "{c}::date", "{c} ~ '^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}$'", survives=date_of_text
+    ),
     (Kind.STR, Kind.BYTES): Conversion("convert_to({c}, 'UTF8')"),
+    (Kind.STR, Kind.FLOAT): Conversion("{c}::float8", survives=float_of_text),
+    (Kind.STR, Kind.DECIMAL): Conversion("{c}::numeric", survives=decimal_of_text),
+    (Kind.STR, Kind.JSON): Conversion("{c}::jsonb", survives=json_of_text),
+    (Kind.BYTES, Kind.STR): Conversion("convert_from({c}, 'UTF8')", survives=text_of_bytes),
+    (Kind.JSON, Kind.STR): Conversion("{c}::text"),
+    (Kind.FLOAT, Kind.STR): Conversion("{c}::float8::text"),
+    (Kind.FLOAT, Kind.FLOAT): Conversion("{c}::real", survives=float32_of_float),
     (Kind.UUID, Kind.STR): Conversion("{c}::text"),
     (Kind.DATE, Kind.STR): Conversion(
         "to_char({c}, 'YYYY-MM-DD')", "{c} BETWEEN '0001-01-01' AND '9999-12-31'"
@@ -86,6 +107,14 @@ _SQLITE: Mapping[tuple[Kind, Kind], Conversion] = {
         "{c}", "{c} GLOB '[0-9]*' AND length({c}) = 10 AND date(julianday({c})) = {c}"
     ),
     (Kind.STR, Kind.BYTES): Conversion("CAST({c} AS BLOB)"),
+    # The file's own casts round, and write fewer digits than a float has.
+    (Kind.STR, Kind.FLOAT): Conversion("rowstead_converted('float', {c})", survives=float_of_text),
+    (Kind.STR, Kind.DECIMAL): Conversion("rowstead_converted('decimal', {c})", survives=decimal_of_text),
+    (Kind.STR, Kind.JSON): Conversion("rowstead_converted('json', {c})", survives=json_of_text),
+    (Kind.BYTES, Kind.STR): Conversion("CAST({c} AS TEXT)", survives=text_of_bytes),
+    (Kind.JSON, Kind.STR): Conversion("{c}"),
+    (Kind.FLOAT, Kind.STR): Conversion("rowstead_converted('text', {c})"),
+    (Kind.FLOAT, Kind.FLOAT): Conversion("{c}", survives=float32_of_float),
     (Kind.UUID, Kind.STR): Conversion("{c}"),
     (Kind.DATE, Kind.STR): Conversion("{c}"),
 }
@@ -95,19 +124,21 @@ CONVERSIONS: Mapping[str, Mapping[tuple[Kind, Kind], Conversion]] = {
 }
 
 _UNCHANGED = Conversion("{c}")
+_NARROWING = frozenset({Kind.INT, Kind.FLOAT})
+"""Kinds of several widths, of which a value of the wider may fit the narrower."""
 
 
 def conversion(old: Column, new: Column, dialect: Dialect, quoted: str) -> Conversion | None:
     """How values of `old` become values of `new`, for the column of this quoted name; None: they cannot."""
     found = CONVERSIONS[dialect.name].get((old.kind, new.kind))
-    if old.kind is new.kind and (old.kind is not Kind.INT or not _narrower(old, new)):
+    if old.kind is new.kind and (old.kind not in _NARROWING or not _narrower(old, new)):
         found = None if _narrower(old, new) or old.element is not new.element else _UNCHANGED
-    if found is None or (new.kind is Kind.FLOAT and _narrower(Column("", Kind.FLOAT, size=64), new)):
-        return found if found is _UNCHANGED else None
+    becomes_short = old.kind is not Kind.FLOAT and new.kind is Kind.FLOAT and new.size == 32
+    if found is None or becomes_short:
+        return None
     low, high = _bounds(new)
-    return Conversion(
-        found.value.format(c=quoted, low=low, high=high), found.lossless.format(c=quoted, low=low, high=high)
-    )
+    value, lossless = (text.format(c=quoted, low=low, high=high) for text in (found.value, found.lossless))
+    return replace(found, value=value, lossless=lossless)
 
 
 def _narrower(old: Column, new: Column) -> bool:

@@ -156,7 +156,9 @@ class _Work:
         told = isinstance(error, (ValidationError, ForeignKeyError))
         misnamed = isinstance(error, (UndefinedTableError, UndefinedColumnError))
         kind = type(error) if told and not misnamed else MigrationError
-        failure = kind(message, table=error.table, column=error.column, constraint=error.constraint)
+        failure = kind(
+            message, table=error.table, column=error.column, constraint=error.constraint, pk=error.pk
+        )
         failure.retryable = error.retryable
         return failure
 

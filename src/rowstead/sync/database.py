@@ -10,6 +10,7 @@ from time import monotonic
 from typing import Any, Self, TypeVar
 
 from rowstead.compiled import Compiler
+from rowstead.drivers.addresses import LOCK_TIMEOUT
 from rowstead.errors import (
     ConflictError,
     DisconnectedError,
@@ -151,17 +152,21 @@ class Database(Session):
             return JoinedBlock(self)
         return Block(self, begin, write=not readonly or self._replicated)
 
-    def standing(self, isolation: str | None = None) -> StandingBlock:
+    def standing(self, isolation: str | None = None, lock_timeout: float = LOCK_TIMEOUT) -> StandingBlock:
         """A transaction that is ended by hand and outlives its failed statements.
+
+        On a server a statement of it waits for another's lock as many seconds; on a file as the handle was
+        told.
 
         Without an isolation level it sees one moment's state, and of two that change the same the
         first to commit wins.
         """
         if self._closed:
             raise HandleClosed("this database handle is closed")
+        reads = self.dialect.snapshot[1].format(max(1, round(lock_timeout * 1000)))
         if isolation is None:
-            return StandingBlock(self, self.dialect.snapshot, snapshot=True)
-        begin = (self.dialect.begin(isolation, False), *self.dialect.snapshot[1:])
+            return StandingBlock(self, (self.dialect.snapshot[0], reads), snapshot=True)
+        begin = (self.dialect.begin(isolation, False), reads)
         return StandingBlock(self, begin, snapshot=False)
 
     def read_only(self, call: Call[RawResult]) -> RawResult:

@@ -8,7 +8,7 @@ comes from; this file does not know.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from time import perf_counter
 from typing import Any, NoReturn, TypeVar
@@ -171,6 +171,26 @@ class Session:
             return connection.fetch(call.text, call.params)
         except Exception as error:
             self._fail(connection, error, call.text, call.table)
+
+    def _send_several(self, connection: Connection, texts: Sequence[str]) -> None:
+        """Run statements of ours without values and answers; in one round trip where the connection can."""
+        simple: Callable[[str], None] | None = getattr(connection, "simple", None)
+        if simple is None:
+            for text in texts:
+                read = list if raw.first_word(text) == "select" else None
+                self._send(connection, Call(text, read=read))
+            return
+        text = "; ".join(texts)
+        started = perf_counter()
+        error: RowsteadError | None = None
+        try:
+            simple(text)
+        except Exception as cause:
+            error = self._translated(cause, text, None)
+            self._fail(connection, cause, text, None, error)
+        finally:
+            if self.tracer is not None:
+                self.tracer.tell(text, (), started, -1, error)
 
     def _send_traced(self, connection: Connection, call: Call[Any], tracer: Tracer) -> Any:
         started = perf_counter()

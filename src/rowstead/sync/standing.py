@@ -19,29 +19,40 @@ from rowstead.sync.transaction import Block, Transaction
 from rowstead.sync.waiting import finish
 
 STANDING = "rowstead_standing"
+SET = f"SAVEPOINT {STANDING}"
+RENEW = (f"RELEASE SAVEPOINT {STANDING}", SET)
 
 
 class StandingTransaction(Transaction):
-    """A transaction that outlives its failed statements."""
+    """A transaction that outlives its failed statements.
+
+    Where the database needs one, a savepoint stands behind all that was written whenever a statement is
+    sent: it is set anew before the first statement behind a write, so that the last write needs none.
+    """
+
+    _moved = False
+    """Whether something was written since the savepoint was set."""
 
     def kept(self) -> None:
-        """From here on is where a failed statement goes back to."""
-        if not self.dialect.failure_is_local:
-            self._say(f"RELEASE SAVEPOINT {STANDING}")
-            self.stand()
+        self._moved = True
 
-    def stand(self) -> None:
-        """Set the first savepoint, where the database needs one."""
-        if not self.dialect.failure_is_local:
-            self._say(f"SAVEPOINT {STANDING}")
+    def _stand(self) -> None:
+        """See to it that a failed statement goes back to here."""
+        if self._moved and not self.dialect.failure_is_local:
+            self._send_several(self.connection, RENEW)
+        self._moved = False
 
     def _step(self, call: Call[Any]) -> Any:
         self.take_turn()
         try:
+            self._stand()
             if not (call.writes or call.raw):
                 return self._send(self.connection, call)
             self.wrote = True
-            result = self._send(self.connection, call)
+            if call.brings_id and self.identity is None and self.dialect.returned_id is not None:
+                result = self.identified(call, self.dialect.returned_id)
+            else:
+                result = self._send(self.connection, call)
             self.kept()
             return result
         except BaseException as error:
@@ -81,7 +92,7 @@ class StandingBlock(Block):
 
     def __init__(self, session: Session, begin: Sequence[str], snapshot: bool) -> None:
         super().__init__(session, begin[0], True)
-        self._reads = begin[1:]
+        self._statements = begin if session.dialect.failure_is_local else (*begin, SET)
         self._snapshot = snapshot
 
     def _lend(self) -> Connection:
@@ -93,11 +104,8 @@ class StandingBlock(Block):
         session = self._session
         connection = self._lend()
         try:
-            session._send(connection, Call(self._begin))  # pyright: ignore[reportPrivateUsage]
-            for text in self._reads:
-                session._send(connection, Call(text, read=list))  # pyright: ignore[reportPrivateUsage]
+            session._send_several(connection, self._statements)  # pyright: ignore[reportPrivateUsage]
             transaction = StandingTransaction(session.driver, session.compiler, session.tracer, connection)
-            transaction.stand()
         except BaseException:
             self._give_back(connection, suspect=True)
             raise

@@ -114,7 +114,7 @@ class Transaction(Session):
             if call.writes:
                 self.wrote = True
                 if call.brings_id and self.identity is None and self.dialect.returned_id is not None:
-                    return self._identified(call, self.dialect.returned_id)
+                    return self.identified(call, self.dialect.returned_id)
             if call.read is None or call.raw or self.tracer is not None:
                 return self._send(self.connection, call)
             # As `_send` does, with a call less: most statements of a block come through here.
@@ -128,7 +128,7 @@ class Transaction(Session):
         finally:
             self.give_turn()
 
-    def _identified(self, call: Call[Any], returned_id: str) -> Sequence[Record]:
+    def identified(self, call: Call[Any], returned_id: str) -> Sequence[Record]:
         """The first row that is written brings the transaction's id: else a round trip would ask for it."""
         asking = Call(call.text + returned_id, call.params, call.read, writes=True, table=call.table)
         records: Sequence[Record] = self._send(self.connection, asking)

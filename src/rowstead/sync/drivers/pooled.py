@@ -60,6 +60,12 @@ class PooledConnection:
     def behind_pooler(self) -> bool:
         return True
 
+    def simple(self, text: str) -> None:
+        """Send a text of several statements, in one round trip, inside a transaction or beginning one."""
+        first, semicolon, rest = text.partition(";")
+        local = self._local if first.startswith("BEGIN") else ""
+        self._inner.simple(first + local + semicolon + rest)
+
     def fetch(self, text: str, params: Sequence[Any]) -> Sequence[Record]:
         return self._run(self._inner.fetch, text, params)
 

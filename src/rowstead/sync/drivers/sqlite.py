@@ -23,8 +23,6 @@ Connect = Callable[[], SQLiteConnection]
 READERS = 4
 SNAPSHOTS = 64
 """Transactions on snapshots, each on a connection of its own, that may be open at once."""
-BUSY_TIMEOUT = 30.0
-"""Seconds to wait for another process or handle that writes to the file."""
 
 
 class SQLiteDriver:
@@ -43,8 +41,8 @@ class SQLiteDriver:
         self.path = path
         self._lazy = options.lazy
         low, high = options.bounds(READERS)
-        self._write = Settings(path, mode, mode == "ro", BUSY_TIMEOUT, options.statement_timeout)
-        self._read = Settings(path, "ro", True, BUSY_TIMEOUT, options.statement_timeout)
+        self._write = Settings(path, mode, mode == "ro", options.lock_timeout, options.statement_timeout)
+        self._read = Settings(path, "ro", True, options.lock_timeout, options.statement_timeout)
 
         def pool(connect: Connect, low: int, high: int) -> Pool[SQLiteConnection]:
             # The file is there for good, and so are connections to it: nothing is gained by ageing.

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any, Self, TypeVar
 
 from rowstead.conditions import Where
-from rowstead.drivers.addresses import Options
+from rowstead.drivers.addresses import LOCK_TIMEOUT, Options
 from rowstead.errors import ValidationError
 from rowstead.explaining import explain
 from rowstead.kit import reading
@@ -32,6 +32,7 @@ from rowstead.sequences import take_block
 from rowstead.sync.database import Database as Core
 from rowstead.sync.kit.transaction import Transaction
 from rowstead.sync.session import Trace
+from rowstead.sync.standing import StandingBlock
 from rowstead.sync.waiting import owner
 
 T = TypeVar("T")
@@ -48,8 +49,9 @@ class Database:
     register_default = Registry()
     """`register_default(name, function)`: what `{"custom_name": name}` calls, on a handle or for all."""
 
-    def __init__(self, core: Core, tables: Mapping[str, Table]) -> None:
+    def __init__(self, core: Core, tables: Mapping[str, Table], timeout: float = LOCK_TIMEOUT) -> None:
         self.database = core
+        self._timeout = timeout
         self._store = Store(core.compiler)
         self._open_ones = OpenTransactions()
         self._context = Context(core.compiler, tables, self.register_default.functions)
@@ -62,16 +64,21 @@ class Database:
         path: str | Path,
         schema: Schema,
         *,
+        timeout: float = LOCK_TIMEOUT,
         statement_timeout: float | None = None,
         trace: Callable[[Trace], None] | None = None,
         trace_values: bool = False,
     ) -> Self:
-        """Make a database with these tables. ValidationError where there is one, or the schema is wrong."""
+        """Make a database with these tables. ValidationError where there is one, or the schema is wrong.
+
+        `timeout` is how many seconds a writer waits for others, in this process or another, before it
+        raises a TimeoutExceeded.
+        """
         tables = tables_of(schema)
-        options = Options(statement_timeout=statement_timeout, lazy=True)
+        options = _options(timeout, statement_timeout)
         core = Core.from_url(url_to_create(path), options, trace=trace, trace_values=trace_values)
         try:
-            handle = cls(core, tables)
+            handle = cls(core, tables, timeout)
             core.plan(handle._store.create(tables))
         except BaseException:
             core.close()
@@ -84,6 +91,7 @@ class Database:
         path: str | Path,
         *,
         verify: bool = True,
+        timeout: float = LOCK_TIMEOUT,
         statement_timeout: float | None = None,
         trace: Callable[[Trace], None] | None = None,
         trace_values: bool = False,
@@ -91,13 +99,13 @@ class Database:
         """Open a database; its schema is read from it.
 
         StorageError where there is no file or it is damaged, or its tables are not as its schema says;
-        not of the latter without `verify`, so that `check` can tell more.
+        not of the latter without `verify`, so that `check` can tell more. `timeout` as in `create`.
         """
-        options = Options(statement_timeout=statement_timeout, lazy=True)
+        options = _options(timeout, statement_timeout)
         core = Core.from_url(url_to_open(path), options, trace=trace, trace_values=trace_values)
         store = Store(core.compiler)
         try:
-            return cls(core, core.plan(store.open() if verify else store.load()))
+            return cls(core, core.plan(store.open() if verify else store.load()), timeout)
         except BaseException:
             core.close()
             raise
@@ -268,7 +276,10 @@ class Database:
         End it by `commit` or `rollback`, or use it in `with`. Of two transactions that write the
         same, the first to commit wins, the other gets a ConflictError.
         """
-        return Transaction(self.database.standing(), self._context, self._open_ones).start()
+        return Transaction(self._standing(), self._context, self._open_ones).start()
+
+    def _standing(self) -> StandingBlock:
+        return self.database.standing(lock_timeout=self._timeout)
 
     def transaction(self, function: Callable[[Transaction], T], max_retries: int = 5) -> T:
         """Run `function` in a transaction and commit; again, with a pause, when another was first.
@@ -280,10 +291,18 @@ class Database:
         self._open_ones.refuse_within(owner(), "another one")
 
         def block() -> Transaction:
-            standing = self.database.standing("serializable")
+            standing = self.database.standing("serializable", self._timeout)
             return Transaction(standing, self._context, self._open_ones)
 
         return self.database.retry(block, function, max_retries)
+
+
+def _options(timeout: float, statement_timeout: float | None) -> Options:
+    if isinstance(timeout, bool) or not 0 < timeout < float("inf"):
+        raise ValidationError(f"timeout is a number of seconds above 0, not {timeout!r}")
+    return Options(
+        acquire_timeout=timeout, lock_timeout=timeout, statement_timeout=statement_timeout, lazy=True
+    )
 
 
 def _apart(plan: Plan[T]) -> Plan[T]:
