@@ -24,6 +24,8 @@ Functions = Mapping[str, Callable[[], Any]]
 
 REFRESHED = frozenset({"now", "custom"})
 """Defaults that a generated column takes anew at each update; a number or a UUID is for good."""
+NULL: Any = type("Null", (), {"__slots__": ()})()
+"""A NULL that is meant, which no default takes the place of: what a file that is imported says."""
 _UNCHANGING = (int, float, bool, str, bytes, type(None))
 
 

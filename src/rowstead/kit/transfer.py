@@ -18,6 +18,7 @@ from rowstead.errors import DuplicateError, IntegrityError, ValidationError
 from rowstead.kit import writing
 from rowstead.kit.cells import from_cell, from_json_value, parse_json, to_cell, to_json_value
 from rowstead.kit.context import Context, checked, columns_of, key_values
+from rowstead.kit.defaults import NULL
 from rowstead.kit.csv_lines import Cells, line_of, records
 from rowstead.kit.files import Lines
 from rowstead.kit.parents import parents_first, refers_to_itself
@@ -221,6 +222,8 @@ class Import:
         self._progress = progress
         self._done = Imported(0, 0)
         self._refers_to_itself = refers_to_itself(context.table(table))
+        columns = context.table(table).columns.values()
+        self._keep_null = [c.name for c in columns if c.nullable and c.default is not None]
         self._waiting: list[Numbered] = []
         """Rows of a table that refers to itself whose parents have not come yet."""
 
@@ -275,10 +278,22 @@ class Import:
                 yield from self._insert(rows)
                 self._tell(len(rows), 0)
 
+    def _insert_all(self, rows: Sequence[Numbered]) -> Plan[None]:
+        """Insert some rows, all or none. A column that the file does not name takes its default, and so
+        does a NULL where none can be; elsewhere a NULL of the file stays one."""
+        given: list[Row] = [numbered.row for numbered in rows]
+        if self._keep_null:
+            given = [self._meant(row) for row in given]
+        yield from writing.insert_many(self._context, self._table, given, False)
+
+    def _meant(self, row: Row) -> Row:
+        nulls = {name: NULL for name in self._keep_null if name in row and row[name] is None}
+        return row | nulls if nulls else row
+
     def _insert(self, rows: Sequence[Numbered]) -> Plan[None]:
         """Insert some rows, all or none. What cannot be is told with the line of the row that it is about."""
         try:
-            yield from writing.insert_many(self._context, self._table, [r.row for r in rows], False)
+            yield from self._insert_all(rows)
         except (IntegrityError, ValidationError) as error:
             if len(rows) == 1:
                 raise _placed(error, self._name, rows[0].line) from error.__cause__
@@ -302,7 +317,7 @@ class Import:
                     numbered.line,
                 )
         try:
-            yield from writing.insert_many(self._context, self._table, [r.row for r in rows], False)
+            yield from self._insert_all(rows)
             return len(rows), len(rows)
         except DuplicateError:
             missing = yield from self._missing(table, rows)
@@ -339,7 +354,12 @@ class Import:
 
 
 def _is_as(table: Table, stored: Row | None, given: Row) -> bool:
-    """Whether a stored row is the given one; a value that was not given may be a default by now."""
-    return stored is not None and all(
-        value is None or stored[name] == checked(table, name, value) for name, value in given.items()
-    )
+    """Whether a stored row is the given one; a NULL where none can be is a default by now."""
+
+    def is_stored(name: str, value: Any) -> bool:
+        assert stored is not None
+        if value is None:
+            return stored[name] is None or not table.columns[name].nullable
+        return stored[name] == checked(table, name, value)
+
+    return stored is not None and all(is_stored(name, value) for name, value in given.items())

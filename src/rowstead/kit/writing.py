@@ -14,7 +14,7 @@ from rowstead.errors import RestrictError, RowNotFound, ValidationError
 from rowstead.kit.blame import blaming, row_of_key
 from rowstead.kit.broken_keys import Rows
 from rowstead.kit.context import Context, checked, checked_column, columns_of, key_shape, key_values, row_of
-from rowstead.kit.defaults import chosen_by_hand, fill, refreshed
+from rowstead.kit.defaults import NULL, chosen_by_hand, fill, refreshed
 from rowstead.plan import Atomic, Plan
 from rowstead.rules import check_row
 from rowstead.schema import Column, ForeignKey, Table
@@ -107,7 +107,7 @@ def _columns(context: Context, table: Table, rows: Sequence[Any]) -> Plan[list[l
     columns: list[list[Any]] = []
     for name, column in table.columns.items():
         values = given.get(name)
-        values = yield from _filled(context, table, column, values, len(rows))
+        values = yield from _with_defaults(context, table, column, values, len(rows))
         columns.append(list(checked_column(table, name, values)))
     if table.checks:
         for row in _rows(table, columns):
@@ -131,6 +131,18 @@ def _by_column(table: Table, rows: Sequence[Any]) -> Mapping[str, list[Any]]:
             pass  # as many columns, but other ones
     several = [row_of(table, row) for row in rows]
     return {name: [row.get(name) for row in several] for name in table.all}
+
+
+def _with_defaults(
+    context: Context, table: Table, column: Column, values: list[Any] | None, count: int
+) -> Plan[Sequence[Any]]:
+    """As `_filled`, where NULL may be meant."""
+    defaults = column.nullable and column.default is not None
+    if not defaults or values is None or type(NULL) not in set(map(type, values)):
+        return (yield from _filled(context, table, column, values, count))
+    others = [value for value in values if value is not NULL]
+    filled = iter((yield from _filled(context, table, column, others, len(others))))
+    return [None if value is NULL else next(filled) for value in values]
 
 
 def _filled(
