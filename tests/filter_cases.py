@@ -386,7 +386,7 @@ MISTAKES: Sequence[tuple[Any, type[Exception], str]] = [
     ({"n": {"is_null": "yes"}}, ValidationError, "takes true or false"),
     ({"n": {"is_null": 0}}, ValidationError, "takes true or false"),
     ({"n": {"like": "1%"}}, ValidationError, "'like' works on text, and column 'n' holds int"),
-    ({"raw": {"contains": "x"}}, ValidationError, "holds bytes"),
+    ({"raw": {"like": "x"}}, ValidationError, "holds bytes"),
     ({"data": {"gt": {}}}, ValidationError, "cannot be used on column 'data', which holds json"),
     ({"tags": ["a"]}, ValidationError, '({"eq": [...]} compares the whole value)'),
     ({"data": {"in": [{}]}}, ValidationError, "use eq, ne or is_null"),

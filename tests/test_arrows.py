@@ -58,7 +58,7 @@ LAYERS = (
         ("drivers",),
         only=("drivers", "dialects", "errors", "plan", "values", "waiting", "decimals", "columnar"),
     ),
-    Layer("plans", "several statements, without I/O", ("bulk", "paging", "sequences", "staging")),
+    Layer("plans", "many statements, without I/O", ("bulk", "paging", "referring", "sequences", "staging")),
     Layer("compiled", "the cache of texts, over everything that makes a text", ("compiled",)),
     Layer("sources", "joins and common table expressions as tables", ("sources",)),
     Layer("statements", "whole statements, put together from conditions and orders", ("statements",)),

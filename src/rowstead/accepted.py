@@ -108,8 +108,25 @@ def _float(value: Any) -> float:
 def _text(value: Any) -> str:
     value = _plain(value)
     if isinstance(value, str):
-        return str.__str__(value)
+        return _whole_text(str.__str__(value))
     raise _refuse("a str", value)
+
+
+def _whole_text(value: str) -> str:
+    if not is_unicode(value):
+        raise ValidationError("takes text; this one holds half a surrogate pair, which has no UTF-8 form")
+    return value
+
+
+def is_unicode(text: str) -> bool:
+    """Whether every character can be stored: half a surrogate pair cannot."""
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _bool(value: Any) -> bool:
@@ -134,7 +151,9 @@ def _bytes(value: Any) -> bytes:
 
 def _json(value: Any) -> Any:
     # What comes back when it is read: keys are texts, tuples lists, dates their ISO texts.
-    return value if type(value) in (str, bool, int) else json.loads(json_text(value))
+    if type(value) is str:
+        return _whole_text(value)
+    return value if type(value) in (bool, int) else json.loads(_whole_text(json_text(value)))
 
 
 def _array(value: Any) -> Any:

@@ -114,6 +114,10 @@ def aggregated(table: Table, aggregates: Sequence[Spec], group_by: str | Iterabl
     Raises ValidationError for an unknown function, an aggregate without alias, a function that makes no
     sense on its column; UndefinedColumnError for a column that the table lacks.
     """
+    if not isinstance(aggregates, Iterable) or isinstance(aggregates, (str, bytes, Mapping)):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ValidationError(
+            f"aggregates are a list of dicts, not {type(aggregates).__name__}", table=table.name
+        )
     read = tuple(_read(table, aggregate) for aggregate in aggregates)
     by = table.names(group_by, "group_by") if group_by else ()
     kept: dict[Any, Table] = table.facts.setdefault("groupings", {})

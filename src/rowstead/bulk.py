@@ -18,6 +18,7 @@ from rowstead.conditions import read
 from rowstead.errors import ValidationError
 from rowstead.expressions import column_encoder, table_clause
 from rowstead.plan import Atomic, Call, Copy, Many, ManyReturning, Plan, Record
+from rowstead.referring import parents_first
 from rowstead.schema import Kind, Table
 from rowstead.sentinels import Inc, Now
 from rowstead.shapes import VALUE
@@ -380,6 +381,8 @@ def insert_columns(compiler: Compiler, table: Table, rows: Columnar, returning: 
         return (yield from insert_many(compiler, table, [group], None, returning))
     compiled = compiler.get(("insert", table, given, None, table.all))
     params = compiled.bind_many(rows)
-    count: int = yield Many(compiler.get(("insert", table, given, None, ())).text, params, table.name)
+    order = parents_first(table, rows.columns, len(rows)) if table.foreign_keys else None
+    sent = params if order is None else [params[place] for place in order]
+    count: int = yield Many(compiler.get(("insert", table, given, None, ())).text, sent, table.name)
     # A database that holds values to no type has stored them as they were sent.
     return compiled.read_all(params) if returning else count

@@ -198,7 +198,9 @@ class _Reader:
         if operator.takes == "list":
             return (operator.name, column.name, self._list(operator, column, operand))
         if operator.takes == "query":
-            return (operator.name, column.name, self._subquery(operand, column))
+            query = self._subquery(operand, column)
+            check_alike(operator, column, query.table.columns[cast("str", query.column)])
+            return (operator.name, column.name, query)
         pair: list[Any] = list(operand) if isinstance(operand, (list, tuple)) else []  # pyright: ignore[reportUnknownArgumentType]
         if len(pair) != 2:
             raise ValidationError(
@@ -288,8 +290,10 @@ class _Reader:
         if not self.access.subqueries:
             raise ValidationError("subqueries are not allowed here")
         table = self._table(entries.get("table"))
-        columns = entries.get("columns") or list(table.columns)[:1]
-        name = table.names(columns, "a subquery")[0] if column is not None else None
+        columns: Any = entries.get("columns") or list(table.columns)[:1]
+        if not isinstance(columns, Iterable):
+            raise ValidationError(f"a subquery's columns are a list of names, not {columns!r}")
+        name = table.names(cast("Iterable[str]", columns), "a subquery")[0] if column is not None else None
         # Which columns are hidden is said of the outer table; the bounds hold for the whole filter.
         access = replace(self.access, columns=None)
         inner = _Reader(table, self.values, access, self.scope, self.texts, self.beside, outer=self)
@@ -312,7 +316,7 @@ class _Reader:
             table = described()
             if isinstance(table, Table):
                 return table
-        if self.scope is not None and named in self.scope:
+        if self.scope is not None and isinstance(named, str) and named in self.scope:
             return self.scope[named]
         hint = did_you_mean(str(named), self.scope or ())
         raise UndefinedTableError(f"a subquery names an unknown table {named!r}; {hint}")

@@ -14,7 +14,7 @@ from rowstead.errors import DuplicateError, ForeignKeyError, IntegrityError, Res
 from rowstead.schema import ForeignKey, Table, Unique
 
 MAX_NAME = 63
-"""Bytes of a name that PostgreSQL does not cut."""
+"""Bytes of a name that every database keeps; PostgreSQL cuts longer ones, so that two could become one."""
 
 
 def physical_name(table: str, name: str) -> str:
@@ -90,12 +90,21 @@ def _reached(
             for key in child.foreign_keys:
                 if key.table != parent:
                     continue
-                if action(key) == "restrict":
+                if refuses(child, key, action(key)):
                     found.append((child, key))
                 elif action(key) == "cascade" and child.name not in seen:
                     seen.add(child.name)
                     waiting.append(child.name)
     return found
+
+
+def refuses(child: Table, key: ForeignKey, action: str) -> bool:
+    """Whether a row of `child` that refers by this key stands against the write to the row referred to.
+
+    So does one that should refer to nothing from then on and may not.
+    """
+    cannot_be_null = not all(child.columns[name].nullable for name in key.columns)
+    return action == "restrict" or (action == "set_null" and cannot_be_null)
 
 
 def _anywhere(tables: Mapping[str, Table], name: str) -> str | None:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.sql.selectable import FromClause, Select
 
 from rowstead.dialects import Dialect
-from rowstead.expressions import Expression, IsNotTrue, Slots, Source, source_of
+from rowstead.expressions import Around, Expression, IsNotTrue, Slots, Source, source_of
 from rowstead.operators import OPERATORS, ListOperand, Target, pattern_kind
 from rowstead.ordering import Order, OrderTerm
 from rowstead.schema import Column, Kind, Table
 from rowstead.sentinels import Now
 from rowstead.shapes import EVERYTHING, VALUE, Beside, Listed, Outer, Shape, Subquery
+
+WIDEST = 32
+"""Conditions that are joined without brackets."""
 
 
 def may_be_null(table: Table, column: Column, dialect: Dialect) -> bool:
@@ -22,6 +26,14 @@ def may_be_null(table: Table, column: Column, dialect: Dialect) -> bool:
         return column.nullable
     # An integer key left unset is how a row asks for the next one; the stored key is never NULL.
     return column.nullable and dialect.key_may_be_null and column.kind is not Kind.INT
+
+
+def _flat(join: Callable[..., Expression], parts: Sequence[Expression]) -> Sequence[Expression]:
+    """The parts, many of them in brackets by dozens: SQLite reads no more than 1,000 one inside the other."""
+    while len(parts) > WIDEST:
+        chunks = [parts[at : at + WIDEST] for at in range(0, len(parts), WIDEST)]
+        parts = [Around("(", join(*chunk), ")") for chunk in chunks]
+    return parts
 
 
 class Criteria:
@@ -51,9 +63,9 @@ class Criteria:
         """A shape as an expression. Makes its slots in the order in which the values were read."""
         head = shape[0]
         if head == "and":
-            return sa.and_(sa.true(), *(self.condition(s) for s in shape[1:]))
+            return sa.and_(sa.true(), *_flat(sa.and_, [self.condition(s) for s in shape[1:]]))
         if head == "or":
-            return sa.or_(sa.false(), *(self.condition(s) for s in shape[1:]))
+            return sa.or_(sa.false(), *_flat(sa.or_, [self.condition(s) for s in shape[1:]]))
         if head == "not" and len(shape) == 2:
             return IsNotTrue(self.condition(shape[1]))
         if head in ("exists", "not_exists"):
@@ -72,7 +84,8 @@ class Criteria:
         if isinstance(operand, Listed):
             return operator.build(target, self._listed(column, operand))
         if operator.text_only and operand == VALUE:
-            globbed = operator.pattern if self.slots.dialect.like_is_glob else None
+            is_glob = self.slots.dialect.like_is_glob and column.kind is not Kind.BYTES
+            globbed = operator.pattern if is_glob else None
             return operator.build(target, self.slots.value(pattern_kind(column), globbed))
         return operator.build(target, self._operand(column, operand))
 
@@ -85,12 +98,12 @@ class Criteria:
             return self.outer.column(operand.column)
         if isinstance(operand, Beside):
             return self.column(operand.column)
-        return self.slots.value(column)
+        return self.slots.operand(column)
 
     def _listed(self, column: Column, operand: Listed) -> ListOperand:
         if operand.number is None:
             return ListOperand(self.slots.listed(column), operand.has_null)
-        return ListOperand([self.slots.value(column) for _ in range(operand.number)], operand.has_null)
+        return ListOperand([self.slots.operand(column) for _ in range(operand.number)], operand.has_null)
 
     def _subquery(self, query: Subquery) -> Select[Any]:
         around = Criteria(self.slots, self.table, self.source.qualified(), self.outer)

@@ -105,7 +105,7 @@ def sqlalchemy_table(table: Table, metadata: sa.MetaData, dialect: Dialect) -> s
     A table that it refers to and `metadata` does not know is put there with the columns referred to.
     """
     made = _bare_table(table, metadata, dialect)
-    _add_foreign_keys(table, made)
+    _add_foreign_keys(table, made, dialect)
     return made
 
 
@@ -114,7 +114,7 @@ def metadata_of(tables: Mapping[str, Table], dialect: Dialect) -> sa.MetaData:
     metadata = sa.MetaData()
     made = [(table, _bare_table(table, metadata, dialect)) for table in tables.values()]
     for table, bare in made:
-        _add_foreign_keys(table, bare)
+        _add_foreign_keys(table, bare, dialect)
     return metadata
 
 
@@ -144,7 +144,14 @@ def _bare_table(table: Table, metadata: sa.MetaData, dialect: Dialect) -> sa.Tab
     return made
 
 
-def _add_foreign_keys(table: Table, made: sa.Table) -> None:
+def _on_delete(table: Table, key: ForeignKey, dialect: Dialect) -> str:
+    """What the database is told; of rows of one table those that go together do not hold each other."""
+    together = dialect.restricts_at_once and key.table == table.name and key.on_delete == "restrict"
+    # NO ACTION restricts as well, and looks when the statement ends.
+    return "NO ACTION" if together else _ACTIONS[key.on_delete]
+
+
+def _add_foreign_keys(table: Table, made: sa.Table, dialect: Dialect) -> None:
     for key in table.foreign_keys:
         parent = made if key.table == table.name else _parent(key, made.metadata)
         made.append_constraint(
@@ -152,7 +159,7 @@ def _add_foreign_keys(table: Table, made: sa.Table) -> None:
                 key.columns,
                 [parent.c[name] for name in key.references],
                 name=short_name(key.name),
-                ondelete=_ACTIONS[key.on_delete],
+                ondelete=_on_delete(table, key, dialect),
                 onupdate=_ACTIONS[key.on_update],
             )
         )

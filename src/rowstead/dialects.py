@@ -22,7 +22,11 @@ class Sequences:
     exists: str
     """One value: whether it is there."""
     take: str
-    """The next `$2` numbers, one in each record."""
+    """The next `$2` numbers, one in each record; none where there are not so many left."""
+    take_ends: str
+    """Takes the next `$2` numbers: the first and the last; two NULLs where there are not so many left."""
+    skip: str
+    """Goes on behind the next `$2` numbers at once: the last; no record where there are not so many left."""
     pass_by: str
     """Goes on behind `$2` where that is near and `{}` is not so far yet; whether it was too far for that."""
     lock: str
@@ -49,6 +53,8 @@ class Dialect:
     like_is_glob: bool
     """Whether case-sensitive LIKE has to be spelled GLOB, with the pattern turned in the value."""
     position: str
+    bytes_position: str
+    """As `position`, of bytes in bytes."""
     """The function of (text, part) that gives where the part begins, 0 when it is not there."""
     ilike: str | None
     """Our function of (pattern, text) where the database's own knows only ASCII's cases."""
@@ -98,10 +104,14 @@ class Dialect:
     snapshot: tuple[str, str]
     """Statements that begin a transaction, and read, so that from now on it sees this moment's state.
     `{}` is how long it waits for another's lock, in milliseconds."""
+    snapshot_only_reads: bool
+    """Whether the second of them does nothing but read, so that any other read will do."""
     impatience: str | None
     """Makes the running transaction hardly wait for locks; None where a lock is known to be taken."""
     failure_is_local: bool
     """Whether a statement that failed is undone by itself and its transaction goes on."""
+    restricts_at_once: bool
+    """Whether RESTRICT refuses a row that another one refers to which the same statement removes next."""
     names_foreign_keys: bool
     """Whether an error says which foreign key refused a write."""
     sequences: Sequences | None
@@ -199,6 +209,10 @@ _TRANSACTION_ID = (
     " coalesce(pg_last_wal_replay_lsn(), '0/0'), extract(epoch FROM clock_timestamp())) END"
 )
 
+_ENOUGH_LEFT = (
+    "(SELECT coalesce(pg_sequence_last_value($1::text::regclass), 0)) <= 9223372036854775807 - $2::bigint"
+)
+
 POSTGRESQL = Dialect(
     name="postgresql",
     max_params=32_767,
@@ -207,6 +221,7 @@ POSTGRESQL = Dialect(
     regex=True,
     like_is_glob=False,
     position="strpos",
+    bytes_position="position",
     ilike=None,
     decimal_key=None,
     decimal_add=None,
@@ -254,12 +269,24 @@ POSTGRESQL = Dialect(
     # REPEATABLE READ sees what was there when its first statement came, not when it began. No row is
     # waited for longer than the file would be elsewhere.
     snapshot=("BEGIN ISOLATION LEVEL REPEATABLE READ", "SELECT set_config('lock_timeout', '{}ms', true)"),
+    snapshot_only_reads=False,
     impatience="SELECT set_config('lock_timeout', '250ms', true)",
     failure_is_local=False,
+    restricts_at_once=False,
     names_foreign_keys=True,
     sequences=Sequences(
         exists="SELECT to_regclass($1::text) IS NOT NULL",
-        take="SELECT nextval($1::text::regclass) FROM generate_series(1, $2::bigint)",
+        take=f"SELECT nextval($1::text::regclass) FROM generate_series(1, $2::bigint) WHERE {_ENOUGH_LEFT}",
+        take_ends=(
+            "SELECT min(t.n), max(t.n) FROM (SELECT nextval($1::text::regclass) AS n"
+            f" FROM generate_series(1, $2::bigint) WHERE {_ENOUGH_LEFT}) t"
+        ),
+        skip=(
+            "SELECT setval(s.counter, s.last + $2::bigint)"
+            " FROM (SELECT c.counter, coalesce(pg_sequence_last_value(c.counter), 0) AS last"
+            " FROM (SELECT $1::text::regclass AS counter) c) s"
+            " WHERE s.last <= 9223372036854775807 - $2::bigint"
+        ),
         # Numbers are taken one by one where that is fast enough, since then nobody has to wait. Whoever
         # asked a function for the last one would hold the counter, and two who then jump wait for each other.
         pass_by=(
@@ -307,6 +334,7 @@ SQLITE = Dialect(
     regex=False,
     like_is_glob=True,
     position="instr",
+    bytes_position="instr",
     ilike="rowstead_ilike",
     decimal_key="rowstead_decimal",
     decimal_add="rowstead_decimal_add",
@@ -334,8 +362,10 @@ SQLITE = Dialect(
     stage=None,
     stage_schema=None,
     snapshot=("BEGIN", "SELECT 1 FROM sqlite_master LIMIT 1"),
+    snapshot_only_reads=True,
     impatience=None,
     failure_is_local=True,
+    restricts_at_once=True,
     names_foreign_keys=False,
     sequences=None,
     hold_to_reading="PRAGMA query_only = ON",

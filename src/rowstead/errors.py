@@ -49,6 +49,8 @@ class RowsteadError(Exception):
 
     code: ClassVar[str] = "ERROR"
     retryable: bool = False
+    place: int | None = None
+    """Of a write of many rows: which of them it is about, counted from 0, where that is known."""
 
     def __init__(
         self,

@@ -23,7 +23,7 @@ from rowstead.errors import DataError
 from rowstead.plan import ServerTyped
 from rowstead.schema import Column, Kind, Table, is_zoned
 from rowstead.sentinels import Now
-from rowstead.values import SQLITE_CODEC, Encode, encoder, json_text, unchanged
+from rowstead.values import SQLITE_CODEC, Encode, encoder, json_text, operand_encoder, unchanged
 
 Expression = ColumnElement[Any]
 
@@ -217,6 +217,12 @@ class Slots:
             return self._next(encode, unchanged(column, self.codec), many)
         return self._next(lambda value: then(encode(value)))
 
+    def operand(self, column: Column) -> BindParameter[Any]:
+        """The next parameter: a value that this column is compared with."""
+        encode = operand_encoder(column, self.codec)
+        as_they_are = unchanged(column, self.codec)
+        return self._next(encode, as_they_are, column_values(encode, column, self.codec))
+
     def count(self) -> BindParameter[Any]:
         """The next parameter: a LIMIT or OFFSET, already checked."""
         return sa.bindparam(self._next(None, frozenset({int})).key, type_=sa.Integer())
@@ -226,7 +232,7 @@ class Slots:
 
         One array parameter, or one JSON text where the database has no arrays.
         """
-        encode = encoder(column, self.codec)
+        encode = operand_encoder(column, self.codec)
         function = self.dialect.json_list
         if function is None:
             return self._next(lambda values: [unwrapped(encode(v)) for v in values])

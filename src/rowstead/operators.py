@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.sql.elements import quoted_name
 from sqlalchemy.sql.functions import Function
 
 from rowstead.errors import ValidationError
@@ -46,6 +47,8 @@ class Operator:
     on_none: str | None = None
     """The operator that None turns this one into; without one None is refused."""
     text_only: bool = False
+    on_bytes: bool = False
+    """Whether one for text works on bytes too."""
     on_composite: bool = False
     """Whether it can be applied to JSON and list columns."""
     pattern: Callable[[str], str] | None = None
@@ -116,11 +119,24 @@ def _ilike(target: Target, operand: Expression) -> Expression:
     return target.sql.ilike(operand, escape="")
 
 
+def _position(target: Target, operand: Expression) -> Expression:
+    dialect = target.slots.dialect
+    # Quoted, since "position" alone would be the SQL standard's own syntax.
+    name = quoted_name(dialect.bytes_position, True) if _is_bytes(target.column) else dialect.position
+    return Function(name, target.sql, operand, type_=sa.Integer())
+
+
+def _is_bytes(column: Column) -> bool:
+    return column.kind is Kind.BYTES
+
+
 def _contains(target: Target, operand: Expression) -> Expression:
-    return Function(target.slots.dialect.position, target.sql, operand, type_=sa.Integer()) > sa.text("0")
+    return _position(target, operand) > sa.text("0")
 
 
 def _starts_with(target: Target, operand: Expression) -> Expression:
+    if _is_bytes(target.column):
+        return _position(target, operand) == sa.text("1")
     if target.slots.dialect.like_is_glob:
         return target.sql.op("GLOB")(operand)
     return Function("starts_with", target.sql, operand)
@@ -167,8 +183,15 @@ OPERATORS: Mapping[str, Operator] = {
         Operator("not_in", _is_not_in, takes="list"),
         Operator("like", _like, text_only=True, pattern=glob_of_like),
         Operator("ilike", _ilike, text_only=True),
-        Operator("contains", _contains, text_only=True),
-        Operator("starts_with", _starts_with, text_only=True, pattern=glob_of_prefix),
+        Operator("contains", _contains, text_only=True, on_bytes=True),
+        Operator(
+            "starts_with",
+            _starts_with,
+            text_only=True,
+            on_bytes=True,
+            pattern=glob_of_prefix,
+            spellings=("bytes_prefix",),
+        ),
         Operator("~", _regex, text_only=True),
         Operator("is_null", _none(lambda c: c.is_(None)), takes="none", on_composite=True),
         Operator("is_not_null", _none(lambda c: c.is_not(None)), takes="none", on_composite=True),
@@ -183,9 +206,11 @@ OPPOSITE = {"is_null": "is_not_null", "is_not_null": "is_null"}
 
 def check_kind(operator: Operator, column: Column) -> None:
     """Raise a ValidationError when the operator makes no sense on this kind of column."""
-    if operator.text_only and column.kind not in TEXT_KINDS:
+    fits = column.kind in TEXT_KINDS or (operator.on_bytes and column.kind is Kind.BYTES)
+    if operator.text_only and not fits:
+        wanted = "text and bytes" if operator.on_bytes else "text"
         raise ValidationError(
-            f"{operator.name!r} works on text, and column {column.name!r} holds {column.kind.value}",
+            f"{operator.name!r} works on {wanted}, and column {column.name!r} holds {column.kind.value}",
             column=column.name,
         )
     if column.kind in COMPOSITE_KINDS and not operator.on_composite:
@@ -218,5 +243,5 @@ def check_alike(operator: Operator, column: Column, other: Column) -> None:
 
 
 def pattern_kind(column: Column) -> Column:
-    """The column a pattern is encoded for: text, whatever the column's own values are."""
-    return column if column.kind is Kind.STR else Column(column.name, Kind.STR, str)
+    """The column a pattern is encoded for: bytes or text, whatever the column's own values are."""
+    return column if column.kind in (Kind.STR, Kind.BYTES) else Column(column.name, Kind.STR, str)

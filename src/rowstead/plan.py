@@ -21,6 +21,11 @@ Record: TypeAlias = Sequence[Any]
 """One row as the driver gives it: values by position, in the order of the statement's columns."""
 
 
+def first_value(records: Sequence[Record]) -> Any:
+    """What a statement that answers with one value says: how a `Call` of it reads its records."""
+    return records[0][0]
+
+
 class ServerTyped:
     """A value whose travelling form the server's own parameter type decides: JSON, array, scalar."""
 

@@ -16,12 +16,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from rowstead.accepted import Accept, accepting, exact_types
+from rowstead.accepted import Accept, accepting, exact_types, is_unicode
 from rowstead.checks import TRUE, Tree, at_least, at_most, holds, joined
 from rowstead.errors import CheckError, NotNullError, ValidationError
 from rowstead.literals import literal_value
 from rowstead.patterns import pattern
-from rowstead.schema import COMPOSITE_KINDS, Column, Kind, Rules, Table
+from rowstead.schema import COMPOSITE_KINDS, Check, Column, Kind, Rules, Table
 from rowstead.widths import bounds
 
 
@@ -68,7 +68,7 @@ def checker(table: Table, column: Column) -> Callable[[Any], Any]:
 def column_checker(table: Table, column: Column) -> Callable[[Sequence[Any]], Sequence[Any]]:
     """The same for the values of many rows, which are looked at all at once where their types allow it.
 
-    The first value that fails is the one that the error is about.
+    The first value that fails is the one that the error is about; the error says its place.
     """
     check = checker(table, column)
     exact = exact_types(column)
@@ -81,7 +81,14 @@ def column_checker(table: Table, column: Column) -> Callable[[Sequence[Any]], Se
             some = [value for value in values if value is not None] if column.nullable else values
             if not some or all(test(some) for test in tests):
                 return values
-        return [check(value) for value in values]
+        found: list[Any] = []
+        try:
+            for value in values:
+                found.append(check(value))
+        except ValidationError as error:
+            error.place = len(found)
+            raise
+        return found
 
     return check_all
 
@@ -91,11 +98,13 @@ def check_row(table: Table, row: Mapping[str, Any]) -> None:
     for check in table.checks:
         if holds(check.tree, row) is False:
             raise CheckError(
-                f"{table.name}: CHECK constraint {check.name!r} failed: {check.expression}",
-                table=table.name,
-                column=check.column,
-                constraint=check.name,
+                failed_check(table, check), table=table.name, column=check.column, constraint=check.name
             )
+
+
+def failed_check(table: Table, check: Check) -> str:
+    """What is said of a row that breaks a check."""
+    return f"{table.name}: CHECK constraint {check.name!r} failed: {check.expression}"
 
 
 def _accepted(table: Table, column: Column, accept: Accept, value: Any) -> Any:
@@ -120,6 +129,8 @@ def _fits_all(column: Column) -> Callable[[Sequence[Any]], bool]:
     """Whether values of the column's exact type fit into it."""
     if column.kind is Kind.FLOAT:
         return lambda values: all(map(math.isfinite, values))
+    if column.kind is Kind.STR:
+        return lambda values: is_unicode("".join(values))
     if column.kind is not Kind.INT or column.size is None:
         return _all_of_them
     least, greatest = bounds(column.size)

@@ -8,15 +8,16 @@ took them. Gaps are allowed; a number is never given twice.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
 from rowstead.compiled import Compiler
+from rowstead.constraints import MAX_NAME
 from rowstead.dialects import Sequences
 from rowstead.dicts import dict_rows
-from rowstead.errors import ConflictError, DuplicateError, ValidationError
+from rowstead.errors import DataError, DuplicateError, RowsteadError, ValidationError
 from rowstead.plan import Atomic, Call, Plan, Record
 from rowstead.schema import Column, Kind, Table
 from rowstead.sentinels import Inc
@@ -25,9 +26,11 @@ from rowstead.statements import Target
 
 LARGEST = 2**63 - 1
 PREFIX = "_rowstead_seq_"
-LONGEST_NAME = 63
-"""Bytes of a name that PostgreSQL keeps; two longer ones could become one."""
-TRIES = 100
+TRIES = 10
+AT_ONCE = 10_000
+"""As many numbers are taken one by one, since then nobody has to wait; more of them under a lock."""
+
+R = TypeVar("R")
 
 COUNTERS = Table(
     "_rowstead_sequences",
@@ -37,8 +40,11 @@ COUNTERS = Table(
 )
 """Where counters are kept by a database that has none of its own: the last number given."""
 
-_TAKE = ("insert", COUNTERS, (("name", VALUE), ("value", Inc)), Target("upsert", ("name",)), ("value",))
-_FOUND = ("insert", COUNTERS, (("name", VALUE), ("value", VALUE)), Target("ignore", ("name",)), ())
+_ENOUGH_LEFT = ("and", ("eq", "name", VALUE), ("lte", "value", VALUE))
+_TAKE = ("update", COUNTERS, (("value", Inc),), _ENOUGH_LEFT, ("value",))
+_NEW = (("name", VALUE), ("value", VALUE))
+_TAKE_FIRST = ("insert", COUNTERS, _NEW, Target("ignore", ("name",)), ("value",))
+_FOUND = ("insert", COUNTERS, _NEW, Target("ignore", ("name",)), ())
 _BEHIND = ("and", ("eq", "name", VALUE), ("lt", "value", VALUE))
 _LAST = ("get", COUNTERS, ("value",), ("eq", "name", VALUE))
 _PASS_BY = ("update", COUNTERS, (("value", VALUE),), _BEHIND, ())
@@ -51,49 +57,153 @@ def check_count(count: Any) -> int:
     return count
 
 
+def check_name(name: Any) -> str:
+    """What a counter is called, or a ValidationError."""
+    if not isinstance(name, str):
+        raise ValidationError(f"a sequence's name is a text, not {name!r}")
+    if "\0" in name or any("\ud800" <= character <= "\udfff" for character in name):
+        raise ValidationError(f"a sequence's name has no NUL and no half surrogate pair: {name!r}")
+    return name
+
+
 def take(compiler: Compiler, name: str, count: int) -> Plan[Sequence[int]]:
-    """The next `count` numbers of a counter that `found` has made, ascending."""
+    """The next `count` numbers of a counter that `found` has made, ascending.
+
+    ValidationError where it has not so many left; then it gives none of them.
+    """
     own = compiler.dialect.sequences
-    if own is not None:
+    try:
+        if own is None:
+            return (yield from _take_of_row(compiler, name, count))
         # Not `writes`: no transaction holds the counter, so that nothing is to be undone.
         records: Sequence[Record] = yield Call(own.take, [_quoted(name), count], list)
-        return [record[0] for record in records]
+    except DataError as error:
+        # Others took the last ones between the look and the taking.
+        raise _exhausted(name, count) from error
+    if len(records) < count:
+        raise _exhausted(name, count)
+    return [record[0] for record in records]
+
+
+def _take_of_row(compiler: Compiler, name: str, count: int) -> Plan[Sequence[int]]:
     compiled = compiler.get(_TAKE)
-    rows: list[dict[str, int]] = yield compiled.call([name, count, count], compiled.read_all)
+    rows: list[dict[str, int]]
+    try:
+        rows = yield compiled.call([count, name, LARGEST - count], compiled.read_all)
+        if not rows:
+            compiled = compiler.get(_TAKE_FIRST)
+            rows = yield compiled.call([name, count], compiled.read_all)
+    except RowsteadError as error:
+        _hide_table(error)
+        raise
+    if not rows:
+        raise _exhausted(name, count)
     last = rows[0]["value"]
-    if type(last) is not int or last > LARGEST:
-        raise ValidationError(f"the sequence {name!r} has no {count} numbers left")
     return range(last - count + 1, last + 1)
 
 
+def _hide_table(error: RowsteadError) -> None:
+    """Take from the error the name of our own table, which its caller has never heard of."""
+    if error.table == COUNTERS.name:
+        error.table = None
+
+
+def _exhausted(name: str, count: int) -> ValidationError:
+    return ValidationError(
+        f"the sequence {name!r} has no {count} numbers left: it ends at {LARGEST}; use another one, and give "
+        "no numbers near its end by hand"
+    )
+
+
 def take_block(compiler: Compiler, name: str, count: int) -> Plan[int]:
-    """The first of `count` numbers of which none is missing; the counter is made where it is not there."""
-    yield from found(compiler, [name])
-    for _ in range(TRIES):
-        numbers = yield from take(compiler, name, check_count(count))
-        if numbers[-1] - numbers[0] == count - 1:
-            return numbers[0]
-    raise ConflictError(f"others take numbers of {name!r} all the time: ask for fewer than {count} at once")
+    """The first of `count` numbers of which none is missing, of a counter that `found` has made.
+
+    Of more than `AT_ONCE` numbers: raises as `_jump` does.
+    """
+    own = compiler.dialect.sequences
+    if own is None or count == 1:
+        return (yield from take(compiler, name, count))[0]
+    if count <= AT_ONCE:
+        for _ in range(TRIES):
+            ends: Record = yield from _ends(own, name, count)
+            if ends[0] is None:
+                raise _exhausted(name, count)
+            if ends[1] - ends[0] == count - 1:
+                return ends[0]
+    last: Sequence[Record] = yield from _locked(
+        compiler, own, name, Call(own.skip, [_quoted(name), count], list)
+    )
+    if not last:
+        raise _exhausted(name, count)
+    return last[0][0] - count + 1
+
+
+def _ends(own: Sequences, name: str, count: int) -> Plan[Record]:
+    try:
+        records: Sequence[Record] = yield Call(own.take_ends, [_quoted(name), count], list)
+    except DataError as error:
+        raise _exhausted(name, count) from error
+    return records[0]
 
 
 def pass_by(compiler: Compiler, name: str, number: int) -> Plan[None]:
     """Never give `number`, which was chosen by hand, nor one before it."""
-    if number < 1:
-        return
+    if (yield from _pass_by_near(compiler, name, number)):
+        yield from _pass_by_far(compiler, name, number)
+
+
+def passing_by(compiler: Compiler, numbers: Mapping[str, int], work: Call[R] | Plan[R]) -> Plan[R]:
+    """Do what writes numbers chosen by hand (the greatest, by counter), which are not given then.
+
+    A counter goes far ahead only when the numbers are written: a row that is refused must not use up all
+    the numbers of a counter that no rollback brings back.
+    """
+    far: dict[str, int] = {}
+    for name, number in numbers.items():
+        if (yield from _pass_by_near(compiler, name, number)):
+            far[name] = number
+    if not far:
+        return (yield work) if isinstance(work, Call) else (yield from work)
+    plan = _work_and_pass_by(compiler, far, work)
+    # Where a counter is a row, that statement fails only if the whole transaction does.
+    return (yield from plan) if compiler.dialect.sequences is None else (yield Atomic(plan))
+
+
+def _work_and_pass_by(compiler: Compiler, far: Mapping[str, int], work: Call[R] | Plan[R]) -> Plan[R]:
+    result: R = (yield work) if isinstance(work, Call) else (yield from work)
+    for name, number in far.items():
+        yield from _pass_by_far(compiler, name, number)
+    return result
+
+
+def _pass_by_near(compiler: Compiler, name: str, number: int) -> Plan[bool]:
+    """Go on behind a number that is near; whether it still is to be done, since it is not."""
+    own = compiler.dialect.sequences
+    if number < 1 or own is None:
+        return number >= 1
+    text = own.pass_by.format(_spelled(compiler, name))
+    return (yield Call(text, [_quoted(name), number], _any_true))
+
+
+def _pass_by_far(compiler: Compiler, name: str, number: int) -> Plan[None]:
     own = compiler.dialect.sequences
     if own is not None:
-        text = own.pass_by.format(_spelled(compiler, name))
-        is_far: bool = yield Call(text, [_quoted(name), number], _any_true)
-        if is_far:
-            yield from _jump(compiler, own, name, number)
+        yield from _jump(compiler, own, name, number)
         return
-    moved: int = yield compiler.get(_PASS_BY).call([number, name, number], None)
-    if not moved:
-        yield compiler.get(_FOUND).call([name, number], None)
+    try:
+        moved: int = yield compiler.get(_PASS_BY).call([number, name, number], None)
+        if not moved:
+            yield compiler.get(_FOUND).call([name, number], None)
+    except RowsteadError as error:
+        _hide_table(error)
+        raise
 
 
-class _Jumped(Exception):
-    """Ends the savepoint in which a counter was locked."""
+class _Unlocked(Exception):
+    """Ends the savepoint in which a counter was locked, with what was found out meanwhile."""
+
+    def __init__(self, result: Any) -> None:
+        self.result = result
 
 
 def _jump(compiler: Compiler, own: Sequences, name: str, number: int) -> Plan[None]:
@@ -102,17 +212,26 @@ def _jump(compiler: Compiler, own: Sequences, name: str, number: int) -> Plan[No
     Raises PrivilegeError where the role does not own the counter, ConflictError or StatementTimeout where
     transactions that took numbers of it do not end.
     """
+    yield from _locked(compiler, own, name, Call(own.jump, [_quoted(name), number], list))
+
+
+def _locked(compiler: Compiler, own: Sequences, name: str, call: Call[R]) -> Plan[R]:
+    """Move a counter while nobody takes numbers of it."""
 
     def locked() -> Plan[None]:
         yield Call(own.lock.format(_spelled(compiler, name)), writes=True)
-        yield Call(own.jump, [_quoted(name), number], list)
-        raise _Jumped
+        raise _Unlocked((yield call))
 
-    try:
-        yield Atomic(locked())
-    except _Jumped:
-        # Rolling back gives the lock back, which else the whole transaction would keep. The jump stays.
-        pass
+    def within() -> Plan[R]:
+        try:
+            yield Atomic(locked())
+        except _Unlocked as done:
+            # Rolling back gives the lock back, which else the whole transaction would keep. What was moved
+            # stays; it outlives a crash only where the transaction around it commits.
+            return done.result
+        raise AssertionError("unreachable")
+
+    return (yield Atomic(within()))
 
 
 def _any_true(records: Sequence[Record]) -> bool:
@@ -131,32 +250,47 @@ def last_given(compiler: Compiler, name: str) -> Plan[int]:
 
 
 def found(compiler: Compiler, names: Sequence[str]) -> Plan[None]:
-    """Make the counters that are not there."""
+    """Make the counters that are not there.
+
+    Whoever makes one in a transaction keeps all others waiting who want the same, until it ends.
+    """
     own = compiler.dialect.sequences
     if own is None:
         return
     for name in names:
-        if compiler.facts.get(("sequence", name)):
-            continue
         if (yield _exists(own, name)):
-            compiler.facts[("sequence", name)] = True
             continue
-        create = sa.schema.CreateSequence(sa.Sequence(physical_name(name)), if_not_exists=True)
+        create = sa.schema.CreateSequence(sa.Sequence(counter_name(name)), if_not_exists=True)
         text = str(create.compile(dialect=compiler.dialect.sqlalchemy(compiler.paramstyle)))
         try:
-            yield Call(text, writes=True)
+            yield Atomic(_one(Call(text, writes=True)))
         except DuplicateError:
             pass  # another connection made it in this very moment
+
+
+def is_known(compiler: Compiler, name: str) -> bool:
+    """Whether the counter needs not be looked for: there is one, whatever becomes of a transaction."""
+    return compiler.dialect.sequences is None or ("sequence", name) in compiler.facts
+
+
+def found_apart(compiler: Compiler, name: str) -> Plan[None]:
+    """Make the counter where it is not there, and know it from now on. Never in a transaction."""
+    yield from found(compiler, [name])
+    compiler.facts["sequence", name] = True
+
+
+def _one(call: Call[R]) -> Plan[R]:
+    return (yield call)
 
 
 def _exists(own: Sequences, name: str) -> Call[Any]:
     return Call(own.exists, [_quoted(name)], lambda records: records[0][0])
 
 
-def physical_name(name: str) -> str:
+def counter_name(name: str) -> str:
     """What the database calls the counter; a long name is told by its hash."""
     plain = PREFIX + name
-    if len(plain.encode()) <= LONGEST_NAME:
+    if len(plain.encode()) <= MAX_NAME:
         return plain
     return PREFIX + hashlib.sha256(name.encode()).hexdigest()[:32]
 
@@ -166,11 +300,11 @@ def _spelled(compiler: Compiler, name: str) -> str:
     spelled = compiler.facts.get(("sequence name", name))
     if spelled is None:
         dialect: Any = compiler.dialect.sqlalchemy(compiler.paramstyle)
-        spelled = dialect.identifier_preparer.quote_identifier(physical_name(name))
+        spelled = dialect.identifier_preparer.quote_identifier(counter_name(name))
         compiler.facts["sequence name", name] = spelled
     return spelled
 
 
 def _quoted(name: str) -> str:
     """The counter as a value that becomes a name in the database."""
-    return '"' + physical_name(name).replace('"', '""') + '"'
+    return '"' + counter_name(name).replace('"', '""') + '"'

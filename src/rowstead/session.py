@@ -203,19 +203,23 @@ class Session:
         except Exception as error:
             self._fail(connection, error, call.text, call.table)
 
-    async def _send_several(self, connection: Connection, texts: Sequence[str]) -> None:
-        """Run statements of ours without values and answers; in one round trip where the connection can."""
-        simple: Callable[[str], Awaitable[None]] | None = getattr(connection, "simple", None)
+    async def _send_several(self, connection: Connection, texts: Sequence[str]) -> int:
+        """Run statements of ours without values; in one round trip where the connection can.
+
+        What comes back is how many rows the last one had.
+        """
+        simple: Callable[[str], Awaitable[int]] | None = getattr(connection, "simple", None)
         if simple is None:
+            result: Any = 0
             for text in texts:
                 read = list if raw.first_word(text) == "select" else None
-                await self._send(connection, Call(text, read=read))
-            return
+                result = await self._send(connection, Call(text, read=read))
+            return result if isinstance(result, int) else len(result)
         text = "; ".join(texts)
         started = perf_counter()
         error: RowsteadError | None = None
         try:
-            await simple(text)
+            return await simple(text)
         except Exception as cause:
             error = self._translated(cause, text, None)
             self._fail(connection, cause, text, None, error)

@@ -10,13 +10,15 @@ the facts of what they are made of, bounded.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 import sqlalchemy as sa
 from sqlalchemy.sql.selectable import FromClause
 
+from rowstead.accepted import is_unicode
 from rowstead.conditions import read, read_count
+from rowstead.constraints import MAX_NAME
 from rowstead.criteria import Criteria
 from rowstead.dicts import ReadAll, Side, dict_rows, nested_rows
 from rowstead.errors import UndefinedTableError, ValidationError, did_you_mean
@@ -107,7 +109,7 @@ def joined(
     """
     table = _virtual(base.facts, _Join((_Part(_alias(base, alias), base),), ()))
     values: list[Any] = []
-    for spec in joins:
+    for spec in _listed(joins, "joins"):
         table = _with(table, spec, scope, values)
     return table, values
 
@@ -116,6 +118,15 @@ def _alias(table: Table, alias: Any) -> str:
     name = table.name if alias is None else alias
     if not isinstance(name, str) or not name or "." in name:
         raise ValidationError(f"a joined table needs an alias without a dot, got {name!r}", table=table.name)
+    return _spellable(name)
+
+
+def _spellable(name: str) -> str:
+    """A name that can stand in SQL on every database, whole: PostgreSQL cuts longer ones."""
+    if "\0" in name or not is_unicode(name) or len(name.encode()) > MAX_NAME:
+        raise ValidationError(
+            f"{name[:80]!r} is no name for a table: at most {MAX_NAME} bytes of UTF-8, and no NUL"
+        )
     return name
 
 
@@ -144,6 +155,12 @@ def _with(table: Table, spec: Mapping[str, Any], scope: Mapping[str, Table], val
     shape, given = read(friendly(on, unconditional), unconditional, scope=scope, column_operands=True)
     values.extend(given)
     return _virtual(table.facts, sides._replace(steps=(*join.steps, _Step(kind, shape))))
+
+
+def _listed(specs: Any, what: str) -> Iterable[Any]:
+    if not isinstance(specs, Iterable) or isinstance(specs, (str, bytes, Mapping)):
+        raise ValidationError(f"{what} are a list of dicts, not {type(specs).__name__}")  # pyright: ignore[reportUnknownArgumentType]
+    return cast("Iterable[Any]", specs)
 
 
 def _entries(spec: Any, what: str, known: Sequence[str]) -> dict[str, Any]:
@@ -305,7 +322,7 @@ def ctes(
     found = dict(scope)
     tables: list[Table] = []
     values: list[Any] = []
-    for spec in specs:
+    for spec in _listed(specs, "common table expressions"):
         taken = {*found, *(table.facts[CLAUSE].name for table in tables)}
         table = _cte(spec, found, taken, values, outer_strings)
         tables.append(table)
@@ -340,6 +357,7 @@ def _cte(
     name = entries.get("name")
     if not isinstance(name, str) or not name:
         raise ValidationError("a common table expression needs a name")
+    _spellable(name)
     source = _scoped(entries.get("table"), scope, "a common table expression")
     columns = source.names(entries.get("columns") or source.all, "a common table expression")
     where, given = read(entries.get("filter"), source, scope=scope, outer_strings=outer_strings)

@@ -8,7 +8,7 @@ undo a failed statement by itself, a savepoint stands before whatever comes next
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from rowstead.drivers.base import Connection
 from rowstead.errors import RowsteadError
@@ -22,6 +22,18 @@ SET = f"SAVEPOINT {STANDING}"
 RENEW = (f"RELEASE SAVEPOINT {STANDING}", SET)
 
 
+class Expected(NamedTuple):
+    """A row that a transaction is to find at its beginning: of a table of ours, by a number in a column."""
+
+    table: str
+    column: str
+    value: int
+
+    def question(self) -> str:
+        """A statement that gives a row where it is there; as text, since it travels with the BEGIN."""
+        return f"SELECT 1 FROM {self.table} WHERE {self.column} = {self.value:d}"
+
+
 class StandingTransaction(Transaction):
     """A transaction that outlives its failed statements.
 
@@ -29,6 +41,8 @@ class StandingTransaction(Transaction):
     sent: it is set anew before the first statement behind a write, so that the last write needs none.
     """
 
+    as_expected = True
+    """Whether it found at its beginning what it was to find."""
     _moved = False
     """Whether something was written since the savepoint was set."""
 
@@ -86,12 +100,17 @@ class StandingBlock(Block):
     """Begins by `start`, ends by `commit` or `roll_back`; `async with` does the same.
 
     `begin` are the statements that open it; `snapshot` asks for a connection on which others may
-    write meanwhile.
+    write meanwhile. `expected` is looked for on the way, and `as_expected` tells whether it was there.
     """
 
-    def __init__(self, session: Session, begin: Sequence[str], snapshot: bool) -> None:
+    def __init__(
+        self, session: Session, begin: Sequence[str], snapshot: bool, expected: Expected | None = None
+    ) -> None:
         super().__init__(session, begin[0], True)
-        self._statements = begin if session.dialect.failure_is_local else (*begin, SET)
+        opens = begin if session.dialect.failure_is_local else (*begin, SET)
+        # The last, because of several statements only the last one's rows are counted.
+        self._statements = opens if expected is None else (*opens, expected.question())
+        self._expects = expected is not None
         self._snapshot = snapshot
 
     async def _lend(self) -> Connection:
@@ -103,13 +122,19 @@ class StandingBlock(Block):
         session = self._session
         connection = await self._lend()
         try:
-            await session._send_several(connection, self._statements)  # pyright: ignore[reportPrivateUsage]
+            found = await session._send_several(connection, self._statements)  # pyright: ignore[reportPrivateUsage]
             transaction = StandingTransaction(session.driver, session.compiler, session.tracer, connection)
+            transaction.as_expected = found > 0 or not self._expects
         except BaseException:
             self._give_back(connection, suspect=True)
             raise
         self._transaction = transaction
         return transaction
+
+    @property
+    def apart(self) -> Session:
+        """What it was begun on: what runs there is no part of it, whether it is kept or not."""
+        return self._session
 
     async def start(self) -> StandingTransaction:
         """Begin. What this gives is used until one of the two below."""

@@ -181,7 +181,7 @@ def insert(
 
     Values: the row's, in order, then the increments of an upsert.
     """
-    values = {name: slots.given(table.columns[name], _first_value(form)) for name, form in given}
+    values = {name: slots.given(table.columns[name], _of_new_row(form)) for name, form in given}
     if not values and target is not None and slots.dialect.row_number is not None:
         name = slots.dialect.row_number
         clause = sa.table(table.name, sa.column(name), schema=table.schema)
@@ -193,7 +193,7 @@ def insert(
     return statement.returning(*map(plain, returning)) if returning else statement
 
 
-def _first_value(form: Any) -> Any:
+def _of_new_row(form: Any) -> Any:
     return VALUE if form is Inc else form
 
 

@@ -40,7 +40,7 @@ from rowstead.decimals import decimal_text, decimal_value
 from rowstead.errors import ValidationError
 from rowstead.plan import ServerTyped
 from rowstead.schema import Column, Kind
-from rowstead.widths import narrowed, other_form
+from rowstead.widths import in_utc, microseconds, narrowed, other_form
 
 Encode: TypeAlias = Callable[[Any], Any]
 
@@ -57,7 +57,6 @@ _TYPES: Mapping[Kind, type] = {
     Kind.DATETIME: datetime.datetime,
     Kind.TIMEDELTA: datetime.timedelta,
 }
-_UTC = datetime.UTC
 
 
 @lru_cache(maxsize=256)
@@ -124,13 +123,7 @@ def json_text(value: Any) -> str:
 
 def datetime_text(value: datetime.datetime) -> str:
     """The stored form on SQLite: text whose order is the order in time; a zone is turned to UTC."""
-    if value.tzinfo is not None:
-        value = value.astimezone(_UTC)
-    return value.isoformat(" ")
-
-
-def _microseconds(value: datetime.timedelta) -> int:
-    return (value.days * 86_400 + value.seconds) * 1_000_000 + value.microseconds
+    return (value if value.tzinfo is None else in_utc(value)).isoformat(" ")
 
 
 def _storable_float(value: float) -> float:
@@ -193,7 +186,7 @@ _SQLITE: Mapping[Kind, Encode] = {
     Kind.DATETIME: datetime_text,
     Kind.DATE: datetime.date.isoformat,
     Kind.TIME: datetime.time.isoformat,
-    Kind.TIMEDELTA: _microseconds,
+    Kind.TIMEDELTA: microseconds,
     Kind.FLOAT: _storable_float,
 }
 
@@ -225,7 +218,7 @@ _JSON_FORM: Mapping[Kind, Encode] = {
     # Inside JSON text, which has no bytes; equal numbers and equal moments are equal texts.
     Kind.BYTES: bytes.hex,
     Kind.DECIMAL: lambda value: decimal_value(decimal_text(value)),
-    Kind.DATETIME: lambda value: value.astimezone(_UTC) if value.tzinfo is not None else value,
+    Kind.DATETIME: lambda value: value if value.tzinfo is None else in_utc(value),
 }
 
 
@@ -286,6 +279,23 @@ def encoder(column: Column, codec: str) -> Encode:
     if codec == PSYCOPG_CODEC and kind is Kind.ANY:
         return _server_typed
     return _for_server
+
+
+def operand_encoder(column: Column, codec: str) -> Encode:
+    """As `encoder`, of what a condition compares the column with: True is no number there."""
+    encode = encoder(column, codec)
+    if column.kind not in (Kind.INT, Kind.FLOAT):
+        return encode
+
+    def encode_operand(value: Any) -> Any:
+        if type(value) is bool:
+            raise ValidationError(
+                f"column {column.name!r} holds numbers, and {value} is none; write {int(value)}",
+                column=column.name,
+            )
+        return encode(value)
+
+    return encode_operand
 
 
 def unchanged(column: Column, codec: str) -> frozenset[type]:

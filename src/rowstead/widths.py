@@ -90,7 +90,12 @@ def decimal128(column: Column) -> Callable[[decimal.Decimal], decimal.Decimal]:
 
 def in_utc(value: datetime.datetime) -> datetime.datetime:
     """The moment in UTC; one without a zone is taken to be in UTC already."""
-    return value.replace(tzinfo=_UTC) if value.tzinfo is None else value.astimezone(_UTC)
+    if value.tzinfo is None:
+        return value.replace(tzinfo=_UTC)
+    try:
+        return value.astimezone(_UTC)
+    except OverflowError:
+        raise ValidationError(f"{value.isoformat()} is outside the years 1 to 9999 in UTC") from None
 
 
 def without_zone(value: datetime.time) -> datetime.time:
@@ -100,7 +105,25 @@ def without_zone(value: datetime.time) -> datetime.time:
     return value
 
 
-_BY_STORAGE: Mapping[str, Callable[[Any], Any]] = {MOMENT: in_utc, "time64": without_zone}
+def microseconds(value: datetime.timedelta) -> int:
+    """A length of time in whole microseconds, of which 64 bits are what can be stored everywhere."""
+    number = (value.days * 86_400 + value.seconds) * 1_000_000 + value.microseconds
+    if -(1 << 63) <= number < 1 << 63:
+        return number
+    raise ValidationError(f"a length of time is at most 106751991 days, not {value.days}")
+
+
+def storable_length(value: datetime.timedelta) -> datetime.timedelta:
+    """A length of time as it is; one that 64 bits of microseconds do not hold is refused."""
+    microseconds(value)
+    return value
+
+
+_BY_STORAGE: Mapping[str, Callable[[Any], Any]] = {
+    MOMENT: in_utc,
+    "time64": without_zone,
+    "interval": storable_length,
+}
 
 
 def nanoseconds(value: datetime.datetime) -> int:

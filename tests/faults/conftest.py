@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from .behind_pooler import admin, database, pooler, url  # noqa: F401
 from .figures import DOCUMENT, FILE_VARIABLE, LONG, judged, recorded, write_document
 
 

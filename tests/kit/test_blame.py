@@ -89,13 +89,13 @@ def test_insert_many_names_the_foreign_key_and_the_row(
     assert name in str(error)
 
 
-def test_insert_many_names_the_foreign_key_of_a_row_that_comes_before_its_parent(
+def test_insert_many_names_the_foreign_key_of_rows_that_refer_to_each_other_in_a_circle(
     make: Make, sync_backend: Backend
 ) -> None:
-    """A server looks at the end of the statement, and takes it; a file looks at each row."""
+    """A server looks at the end of the statement, and takes it; a file is sent each row behind its parent."""
     db = make(children_schema())
     rows = [{"id": place, "up": None} for place in range(1, 150)]
-    rows[0]["up"] = 149
+    rows[0]["up"], rows[148]["up"] = 149, 1
     if sync_backend.is_postgres:
         with db.begin() as txn:
             assert txn.insert_many("c", rows, returning=False) == 149

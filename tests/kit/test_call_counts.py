@@ -176,8 +176,10 @@ EXPECTED_OF_BLOCKS: Mapping[str, tuple[int, tuple[int, int]]] = {
     "begin, insert, commit": (4, (3, 3)),
     "begin, insert, rollback": (4, (3, 3)),
     "transaction(insert)": (4, (3, 3)),
-    "allocate_sequence": (3, (3, 3)),
-    "migrate, nothing to do": (5, (6, 8)),
+    # A number that no transaction holds needs none.
+    "allocate_sequence": (3, (1, 1)),
+    # The schema is read first, since another handle may have changed it.
+    "migrate, nothing to do": (6, (7, 9)),
 }
 
 

@@ -1,4 +1,4 @@
-"""Defects of the earlier package in reading, by their numbers in the catalogue, through the kit's own verbs."""
+"""Defects of the earlier package in reading, by their numbers in the catalogue, through the kit."""
 
 from __future__ import annotations
 

@@ -16,9 +16,9 @@ from rowstead.kit import Database, DuplicateError, column, table, text
 from rowstead.kit import int as int_
 
 FORMATS = ("csv", "jsonl")
-ROUNDS = 12
+ROUNDS = 5
 DEFAULTS: dict[str, tuple[Any, ...]] = {
-    "int64": ({"sequence": "numbers"}, "now", {"custom_name": "seven"}),
+    "int64": ({"sequence": "numbers"}, {"custom_name": "seven"}),
     "text": ("uuid", "now"),
     "uuid": ("uuid",),
     "date": ("now",),
@@ -40,7 +40,8 @@ CONSTANTS: dict[str, Any] = {
     "decimal128": "1.5",
     "uuid": "7d444840-9dc0-11d1-b245-5ffdce74fad2",
 }
-VALUES = {storage: stored for storage, _, stored in CASES}
+# The largest number would leave none for the counter.
+VALUES = {storage: stored for storage, _, stored in CASES} | {"int64": 41}
 COLUMNS = [
     column(f"{storage}_{place}", number * 10 + place, storage, nullable=nullable, default=default)
     for number, (storage, value) in enumerate(VALUES.items(), 1)
@@ -127,11 +128,13 @@ def test_rows_of_json_may_name_different_columns(make: Make, tmp_path: Path) -> 
     (tmp_path / "t.jsonl").write_text('{"id": 1, "bool_0": null}\n{"id": 2}\n{"bool_1": null, "id": 3}\n')
     assert db.import_("t", tmp_path / "t.jsonl") == (3, 0)
     # What cannot be NULL takes its default for one, as the key of a row without a number does.
-    assert [(row["bool_0"], row["bool_1"]) for row in rows_of(db)] == [(None, True), (True, True), (True, True)]
+    found = [(row["bool_0"], row["bool_1"]) for row in rows_of(db)]
+    assert found == [(None, True), (True, True), (True, True)]
 
 
 def test_a_null_of_a_file_is_not_the_default_that_is_stored(make: Make, tmp_path: Path) -> None:
-    db = make({"tables": [table("t", 1, [int_("id", 1), text("v", 2, nullable=True, default={"static": "x"})], "id")]})
+    columns = [int_("id", 1), text("v", 2, nullable=True, default={"static": "x"})]
+    db = make({"tables": [table("t", 1, columns, "id")]})
     (tmp_path / "t.csv").write_text("id,v\n1,\n")
     db.transaction(lambda txn: txn.insert("t", {"id": 1, "v": "x"}))
     with pytest.raises(DuplicateError, match=r"t\.csv, line 2"):

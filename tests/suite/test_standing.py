@@ -47,7 +47,7 @@ async def test_a_failed_read_behind_a_write_leaves_the_write(backend: Backend) -
 async def test_without_the_savepoint_set_anew_the_write_is_lost(
     backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The control: where the database does not undo a failed statement by itself, the last savepoint counts."""
+    """The control: where the database does not undo a failed statement itself, the savepoint counts."""
 
     async def nothing(_self: StandingTransaction) -> None: ...
 

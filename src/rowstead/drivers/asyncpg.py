@@ -12,6 +12,7 @@ import asyncpg  # pyright: ignore[reportMissingTypeStubs]
 
 from rowstead.dialects import POSTGRESQL, Dialect
 from rowstead.drivers.addresses import Options
+from rowstead.drivers.asyncpg_connecting import Connecting
 from rowstead.drivers.asyncpg_connection import AsyncpgConnection
 from rowstead.drivers.asyncpg_errors import translate
 from rowstead.drivers.asyncpg_json import install_json
@@ -46,6 +47,7 @@ class AsyncpgDriver:
         self._hosts = Hosts(plain_dsn(dsn), options.connect_timeout)
         low, high = options.bounds()
         self._pooled = False
+        self._connecting = Connecting()
         self.pool: Pool[AsyncpgConnection | PooledConnection] = Pool(
             self._connect,
             min_size=low,
@@ -69,6 +71,7 @@ class AsyncpgDriver:
 
     async def close(self) -> None:
         await self.pool.close()
+        await self._connecting.close()
 
     def translate(self, error: Exception) -> RowsteadError | None:
         return translate(error)
@@ -121,7 +124,7 @@ class AsyncpgDriver:
         """asyncpg's connection; `pooled`: one that prepares by no name, and sets nothing for the session."""
         limit = self._options.statement_timeout
         connect: Any = asyncpg.connect  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-        return await connect(
+        connecting = connect(
             dsn,
             # asyncpg keeps what it is given with each connection; a function does not show what it gives.
             password=password_of(dsn),
@@ -131,6 +134,7 @@ class AsyncpgDriver:
             max_cached_statement_lifetime=0,
             server_settings=None if pooled or limit is None else {"statement_timeout": milliseconds(limit)},
         )
+        return await self._connecting.wait_for(connecting)
 
 
 def _is_for_the_next(error: Exception) -> bool:

@@ -24,6 +24,7 @@ from rowstead.drivers.postgresql import (
     pooler_question,
     redefines,
     reset_text,
+    rows_in,
 )
 from rowstead.errors import DataError, RowsteadError
 from rowstead.plan import Record
@@ -151,9 +152,9 @@ class AsyncpgConnection:
     def terminate(self) -> None:
         self.raw.terminate()
 
-    async def simple(self, text: str) -> None:
-        """Send a text of one statement or several, in one round trip."""
-        await self.raw.execute(text)
+    async def simple(self, text: str) -> int:
+        """Send a text of one statement or several, in one round trip; how many rows the last one had."""
+        return rows_in(await self.raw.execute(text))
 
     async def behind_pooler(self) -> bool:
         """Whether a pooler stands between this connection and the server."""

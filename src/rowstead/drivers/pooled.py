@@ -24,7 +24,7 @@ SEEN = 1024
 class Simple(Connection, Protocol):
     """A driver's connection that can also send a text, of one statement or several, in one round trip."""
 
-    async def simple(self, text: str, /) -> None: ...
+    async def simple(self, text: str, /) -> int: ...
 
 
 class PooledConnection:
@@ -59,11 +59,11 @@ class PooledConnection:
     async def behind_pooler(self) -> bool:
         return True
 
-    async def simple(self, text: str) -> None:
+    async def simple(self, text: str) -> int:
         """Send a text of several statements, in one round trip, inside a transaction or beginning one."""
         first, semicolon, rest = text.partition(";")
         local = self._local if first.startswith("BEGIN") else ""
-        await self._inner.simple(first + local + semicolon + rest)
+        return await self._inner.simple(first + local + semicolon + rest)
 
     async def fetch(self, text: str, params: Sequence[Any]) -> Sequence[Record]:
         return await self._run(self._inner.fetch, text, params)

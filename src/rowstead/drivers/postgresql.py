@@ -158,6 +158,12 @@ def require_local(text: str) -> None:
 _COUNTED = frozenset({"INSERT", "UPDATE", "DELETE", "MERGE", "COPY"})
 
 
+def rows_in(tag: str | None) -> int:
+    """How many rows a command's tag tells of, of a query too; -1 where of none."""
+    last = tag.split()[-1] if tag else ""
+    return int(last) if last.isdigit() else -1
+
+
 def affected(tag: str | None) -> int:
     """The affected count in a command's tag (`INSERT 0 3`); -1 where it is not a write.
 

@@ -38,10 +38,12 @@ from rowstead.drivers.postgresql import (
     redefines,
     refuses_setting,
     reset_text,
+    rows_in,
     unreachable,
 )
+from rowstead.drivers.psycopg_batches import execute_rows
 from rowstead.drivers.psycopg_describe import description
-from rowstead.drivers.psycopg_errors import read_conninfo, translate, without_connection
+from rowstead.drivers.psycopg_errors import is_for_the_next, read_conninfo, translate, without_connection
 from rowstead.drivers.psycopg_values import USER_OIDS, Shape, Shapes
 from rowstead.drivers.psycopg_waits import Silence, limited
 from rowstead.errors import DataError, RowsteadError
@@ -139,7 +141,7 @@ class PsycopgConnection:
             return 0
         shape = await self._shape(text)
         cursor = self._register(shape)
-        await cursor.executemany(text, [shape.bind(row) for row in rows])
+        await execute_rows(self.raw, cursor, text, [shape.bind(row) for row in rows], returning=False)
         return cursor.rowcount
 
     async def fetch_many(self, text: str, rows: Sequence[Sequence[Any]]) -> list[Record | None]:
@@ -147,7 +149,7 @@ class PsycopgConnection:
             return []
         shape = await self._shape(text)
         cursor = self._register(shape)
-        await cursor.executemany(text, [shape.bind(row) for row in rows], returning=True)
+        await execute_rows(self.raw, cursor, text, [shape.bind(row) for row in rows], returning=True)
         records: list[Record | None] = [await cursor.fetchone()]
         while cursor.nextset():
             records.append(await cursor.fetchone())
@@ -197,9 +199,13 @@ class PsycopgConnection:
     def terminate(self) -> None:
         self.raw.pgconn.finish()
 
-    async def simple(self, text: str) -> None:
-        """Send a text of one statement or several, in one round trip."""
-        await self._cursor.execute(text.encode())
+    async def simple(self, text: str) -> int:
+        """Send a text of one statement or several, in one round trip; how many rows the last one had."""
+        cursor = self._cursor
+        await cursor.execute(text.encode())
+        while cursor.nextset():
+            pass
+        return rows_in(cursor.statusmessage)
 
     async def behind_pooler(self) -> bool:
         """Whether a pooler stands between this connection and the server."""
@@ -340,7 +346,7 @@ class PsycopgDriver:
 
     async def _connect(self) -> PsycopgConnection | PooledConnection:
         try:
-            return await self._hosts.connect(self._connected, _is_for_the_next)
+            return await self._hosts.connect(self._connected, is_for_the_next)
         except (psycopg.Error, OSError) as error:
             failure = without_connection(error)
         raise unreachable(self._hosts.dsn, failure, self._options.connect_timeout) from failure
@@ -389,8 +395,3 @@ class PsycopgDriver:
             setting = f"-c statement_timeout={milliseconds(limit)}"
             settings["options"] = f"{given.get('options') or ''} {setting}".strip()
         return settings
-
-
-def _is_for_the_next(error: Exception) -> bool:
-    """Whether another of several servers may do: psycopg does not tell why this one does not."""
-    return isinstance(error, (psycopg.OperationalError, OSError))

@@ -65,3 +65,8 @@ def read_conninfo(dsn: str) -> dict[str, Any]:
         # Not raised here: psycopg's own error quotes the URL, and would stay beside ours.
         pass
     raise unreadable()
+
+
+def is_for_the_next(error: Exception) -> bool:
+    """Whether another of several servers may do: psycopg does not tell why this one does not."""
+    return isinstance(error, (psycopg.OperationalError, OSError))

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from typing import Any, TypeVar, cast
 
 from rowstead.constraints import constraint_of
-from rowstead.errors import ForeignKeyError, IntegrityError, RestrictError
+from rowstead.errors import (
+    CheckError,
+    DataError,
+    DuplicateError,
+    ForeignKeyError,
+    IntegrityError,
+    RestrictError,
+    RowsteadError,
+    ValidationError,
+)
 from rowstead.kit.broken_keys import Broken, Row, Rows, is_any, of_changed_rows, of_new_rows, of_parents
 from rowstead.kit.context import Context, key_shape
 from rowstead.plan import Atomic, Call, Plan
+from rowstead.rules import failed_check
 from rowstead.schema import Table
+
+R = TypeVar("R")
 
 
 def blaming(
@@ -34,6 +46,9 @@ def blaming(
         if isinstance(work, (Call, Atomic)):
             return (yield work)
         return (yield from work)
+    except DataError as error:
+        _tell_value(table, error, changes, *new)
+        raise
     except IntegrityError as error:
         deleting = old is not None and changes is None
         rows: Sequence[Row] = list(new)
@@ -43,17 +58,78 @@ def blaming(
             if broken is not None:
                 name = broken.key.name
                 rows = rows if broken.row is None else [broken.row]
-        error.constraint = name or error.constraint
+        told, error.constraint = error.constraint is not None, name or error.constraint
+        if type(error) is ForeignKeyError and not told:
+            _tell_key(table, error, old is not None)
+        elif isinstance(error, DuplicateError) and error.columns:
+            error.column = error.column or error.columns[0]
         # The table that was written, also where the database names the other end of a foreign key.
         error.table = table.name
         error.pk = pk if pk is not None or len(rows) != 1 else _key_of(table, rows[0])
+        _tell_check(table, error)
         if error.constraint and error.constraint not in str(error):
             error.args = (f"{error.constraint}: {error}",)
         raise
 
 
+def _tell_value(table: Table, error: DataError, *rows: Row | None) -> None:
+    """Name the column whose text has a NUL, which PostgreSQL alone cannot store; all else was held before."""
+    for row in rows:
+        for name, value in (row or {}).items():
+            if error.column is None and isinstance(value, str) and "\0" in value:
+                error.table, error.column = table.name, name
+                error.args = (f"{table.name}.{name}: {error}",)
+
+
+def _tell_key(table: Table, error: ForeignKeyError, updating: bool) -> None:
+    """Say which side of the foreign key is missing, where the database does not."""
+    key = next((key for key in table.foreign_keys if key.name == error.constraint), None)
+    if key is None:
+        if error.constraint is not None:
+            error.args = (f"{error.constraint}: other rows still refer to this one",)
+        return
+    error.column = key.columns[0]
+    if not updating or key.table != table.name:
+        error.args = (f"{key.name}: the row refers to a row of {key.table} that is not there",)
+
+
+def _tell_check(table: Table, error: IntegrityError) -> None:
+    """Say of a check that the database held what is said of one that we hold; it told the name alone."""
+    check = next((check for check in table.checks if check.name == error.constraint), None)
+    if isinstance(error, CheckError) and check is not None:
+        error.column = check.column
+        error.args = (failed_check(table, check),)
+
+
+def blame_row(table: Table, error: RowsteadError, row: Row, place: int | None = None) -> None:
+    """Give an error the key of the row that it is about, and its place in a batch."""
+    if error.pk is None:
+        error.pk = _key_of(table, row)
+    if place is not None:
+        error.place = place
+        error.args = (f"{error} (the row at place {place} of those given, counted from 0)",)
+
+
+def blame_given(table: Table, error: ValidationError, chunk: Sequence[Any], before: int) -> None:
+    """Give an error of our own checks the row's key as it was given, and its place among all."""
+    if error.place is not None:
+        given = chunk[error.place]
+        blame_row(
+            table, error, cast("Row", given) if isinstance(given, Mapping) else {}, before + error.place
+        )
+
+
+def at_place(place: int, do: Callable[..., R], *args: Any) -> R:
+    """Do it; the error it raises is about the row at this place."""
+    try:
+        return do(*args)
+    except ValidationError as error:
+        error.place = place
+        raise
+
+
 def _key_of(table: Table, row: Row) -> Any:
-    if not all(name in row for name in table.key):
+    if any(row.get(name) is None for name in table.key):
         return None
     key = [row[name] for name in table.key]
     return key[0] if len(key) == 1 else key

@@ -12,7 +12,8 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 from rowstead.conditions import VALUE, Listed, Outer, Shape, Subquery
-from rowstead.kit.context import Context, key_shape
+from rowstead.constraints import refuses
+from rowstead.kit.context import Context
 from rowstead.plan import Plan
 from rowstead.schema import ForeignKey, Table
 
@@ -37,7 +38,7 @@ class Broken(NamedTuple):
     row: Row | None = None
 
 
-def _of(row: Row, names: Sequence[str]) -> Hashable | None:
+def key_of(row: Row, names: Sequence[str]) -> Hashable | None:
     """The row's values of these columns, to be compared with others; None where one is None."""
     values = tuple(row.get(name) for name in names)
     if None in values:
@@ -67,9 +68,9 @@ def of_new_rows(context: Context, table: Table, rows: Sequence[Row]) -> Plan[Bro
 
 def _without_parent(context: Context, table: Table, key: ForeignKey, rows: Sequence[Row]) -> Plan[Row | None]:
     """The first row whose parent is neither stored nor among the rows."""
-    known = {_of(row, key.references) for row in rows} if key.table == table.name else set[Any]()
+    known = {key_of(row, key.references) for row in rows} if key.table == table.name else set[Any]()
     for row in rows:
-        values = _of(row, key.columns)
+        values = key_of(row, key.columns)
         if values is None or values in known:
             continue
         known.add(values)
@@ -79,10 +80,10 @@ def _without_parent(context: Context, table: Table, key: ForeignKey, rows: Seque
 
 
 def _before_its_parent(key: ForeignKey, rows: Sequence[Row]) -> Row | None:
-    """The first row whose parent is among the rows, but behind it."""
-    places = {_of(row, key.references): place for place, row in enumerate(rows)}
+    """The first row whose parent is among the rows, but behind it: of a circle, one has to be."""
+    places = {key_of(row, key.references): place for place, row in enumerate(rows)}
     for place, row in enumerate(rows):
-        values = _of(row, key.columns)
+        values = key_of(row, key.columns)
         if values is not None and places.get(values, place) > place:
             return row
     return None
@@ -94,11 +95,11 @@ def of_changed_rows(context: Context, rows: Rows, changes: Row) -> Plan[Broken |
         if changes.keys().isdisjoint(key.columns):
             continue
         kept = tuple(name for name in key.columns if name not in changes)
-        befores: Sequence[Row] = (yield from _different(context, rows, kept)) if kept else [{}]
+        befores: Sequence[Row] = (yield from different(context, rows, kept)) if kept else [{}]
         for before in befores:
             after = {**before, **changes}
-            values = _of(after, key.columns)
-            refers_to_itself = key.table == rows.table.name and values == _of(changes, key.references)
+            values = key_of(after, key.columns)
+            refers_to_itself = key.table == rows.table.name and values == key_of(changes, key.references)
             if values is None or refers_to_itself:
                 continue
             if not (yield from _is_there(context, key, after)):
@@ -130,7 +131,7 @@ def of_parents(context: Context, rows: Rows, changes: Row | None) -> Plan[Broken
             if changed.isdisjoint(key.references):
                 continue
             children = _children(parents, child, key)
-            if action(key) == "restrict" and (yield from is_any(context, children)):
+            if refuses(child, key, action(key)) and (yield from is_any(context, children)):
                 return Broken(key)
             if action(key) == "cascade":
                 taken = frozenset(child.all if changes is None else key.columns)
@@ -157,19 +158,21 @@ def _children(parents: Rows, child: Table, key: ForeignKey) -> Rows:
 def _reached(context: Context, rows: Rows, seen: set[Hashable]) -> Plan[list[Rows]]:
     """These rows by their keys, but for those that were seen before: circles end."""
     names = rows.table.key
-    found = yield from _different(context, rows, names)
-    fresh = [row for row in found if _of(row, names) not in seen]
-    seen.update(_of(row, names) for row in fresh)
+    found = yield from different(context, rows, names)
+    fresh = [row for row in found if key_of(row, names) not in seen]
+    seen.update(key_of(row, names) for row in fresh)
+    return with_keys(rows.table, names, fresh)
+
+
+def with_keys(table: Table, names: Sequence[str], rows: Sequence[Row]) -> list[Rows]:
+    """The stored rows that have what one of these rows has in the columns."""
     if len(names) == 1:
-        keys = [row[names[0]] for row in fresh]
-        return [Rows(rows.table, ("in", names[0], Listed(None, False)), [keys])] if keys else []
-    chunks = [fresh[at : at + KEYS_AT_ONCE] for at in range(0, len(fresh), KEYS_AT_ONCE)]
+        keys = [row[names[0]] for row in rows]
+        return [Rows(table, ("in", names[0], Listed(None, False)), [keys])] if keys else []
+    shape = ("and", *(("eq", name, VALUE) for name in names))
+    chunks = [rows[at : at + KEYS_AT_ONCE] for at in range(0, len(rows), KEYS_AT_ONCE)]
     return [
-        Rows(
-            rows.table,
-            ("or", *([key_shape(rows.table)] * len(chunk))),
-            [row[name] for row in chunk for name in names],
-        )
+        Rows(table, ("or", *([shape] * len(chunk))), [row[name] for row in chunk for name in names])
         for chunk in chunks
     ]
 
@@ -183,7 +186,7 @@ def is_any(context: Context, rows: Rows) -> Plan[bool]:
     return (yield compiled.call(rows.values, bool))
 
 
-def _different(context: Context, rows: Rows, names: tuple[str, ...]) -> Plan[Sequence[Row]]:
+def different(context: Context, rows: Rows, names: tuple[str, ...]) -> Plan[Sequence[Row]]:
     """What these columns hold in the rows, each once."""
     key = ("select", rows.table, names, rows.shape, (), False, False, None, False, True)
     compiled = context.compiler.get(key)

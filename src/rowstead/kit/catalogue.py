@@ -29,8 +29,8 @@ def tables_of(schema: Any) -> dict[str, Table]:
     if isinstance(schema, (str, bytes)):
         try:
             schema = json.loads(schema)
-        except ValueError as error:
-            raise ValidationError(f"schema: this is not JSON: {error}") from None
+        except (ValueError, RecursionError) as error:
+            raise ValidationError(f"schema: this is not JSON that can be read: {error}") from None
     found = entries(schema, "the schema", ("tables",), ("tables",))
     tables = [read_table(table) for table in several(found["tables"], "tables")]
     distinct((table.name for table in tables), "tables", "table")

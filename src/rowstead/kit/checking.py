@@ -103,6 +103,9 @@ def _counters(context: Context, _store: Store) -> Plan[list[str]]:
                 *(None,) * 7,
             )
             last = yield from last_given(context.compiler, name)
+            if not isinstance(last, int):  # pyright: ignore[reportUnnecessaryIsInstance]
+                found.append(f"the counter {name!r} is damaged: it stands at {last!r}, which is no number")
+                continue
             number = greatest[0]["greatest"]
             if number is not None and number > last:
                 found.append(

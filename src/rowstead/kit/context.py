@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from rowstead.accepted import accepting
 from rowstead.compiled import Compiled, Compiler
@@ -16,6 +16,8 @@ from rowstead.kit.defaults import Functions
 from rowstead.rules import checker, column_checker
 from rowstead.schema import COMPOSITE_KINDS, Table
 from rowstead.shapes import VALUE, Shape
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -27,11 +29,12 @@ class Context:
     functions: Functions
     gets: dict[tuple[str, type], Compiled] = field(default_factory=dict[tuple[str, type], Compiled])
     """Gets by a key of one column that were read before, by the table's name and the key's type."""
+    edition: int | None = None
+    """The number of the schema where it is one that a database keeps; see `stored`."""
 
-    def replace_tables(self, tables: Mapping[str, Table]) -> None:
-        """Go on with another schema."""
-        self.tables = tables
-        self.gets.clear()
+    def with_tables(self, tables: Mapping[str, Table], edition: int | None) -> Context:
+        """The same handle's view of another schema. Transactions that have begun go on with their own."""
+        return Context(self.compiler, tables, self.functions, edition=edition)
 
     def table(self, name: str) -> Table:
         """The table of this name, or an UndefinedTableError with a suggestion."""
@@ -126,7 +129,16 @@ def columns_of(table: Table, names: str | Iterable[str] | None) -> tuple[str, ..
     """The columns that a caller wants to see; None is all of them."""
     if names is None:
         return table.all
-    wanted = (names,) if isinstance(names, str) else tuple(names)
+    wanted = (names,) if isinstance(names, str) else tuple(several(names, "columns", table))
     for name in wanted:
         table.column(name)
     return wanted
+
+
+def several(given: Iterable[T] | None, what: str, table: Table) -> Iterable[T]:
+    """An argument that can be gone through; anything else is a ValidationError."""
+    if not isinstance(given, Iterable):
+        raise ValidationError(
+            f"{what} of {table.name}: give a list, not {type(given).__name__}", table=table.name
+        )
+    return given

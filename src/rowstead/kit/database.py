@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self, TypeVar
@@ -10,7 +11,7 @@ from typing import Any, Self, TypeVar
 from rowstead.conditions import Where
 from rowstead.database import Database as Core
 from rowstead.drivers.addresses import LOCK_TIMEOUT, Options
-from rowstead.errors import ValidationError
+from rowstead.errors import RowsteadError, ValidationError
 from rowstead.explaining import explain
 from rowstead.kit import reading
 from rowstead.kit.catalogue import tables_of
@@ -22,16 +23,15 @@ from rowstead.kit.open_transactions import OpenTransactions
 from rowstead.kit.place import url_to_create, url_to_open
 from rowstead.kit.progress import Progress, watched
 from rowstead.kit.reading import Row, Specifications
-from rowstead.kit.stored import Store
+from rowstead.kit.stored import Kept, Store, expected
 from rowstead.kit.transaction import AsyncTransaction
 from rowstead.kit.transfer import Import, Imported, rows_of
 from rowstead.kit.transfer import export as export_plan
 from rowstead.ordering import Sort
 from rowstead.plan import Atomic, Plan
 from rowstead.schema import Column, Table
-from rowstead.sequences import take_block
-from rowstead.session import Trace
-from rowstead.standing import StandingBlock
+from rowstead.sequences import check_count, check_name, found_apart, is_known, take_block
+from rowstead.session import Session, Trace
 from rowstead.waiting import owner
 
 T = TypeVar("T")
@@ -48,12 +48,13 @@ class AsyncDatabase:
     register_default = Registry()
     """`register_default(name, function)`: what `{"custom_name": name}` calls, on a handle or for all."""
 
-    def __init__(self, core: Core, tables: Mapping[str, Table], timeout: float = LOCK_TIMEOUT) -> None:
+    def __init__(self, core: Core, kept: Kept, timeout: float = LOCK_TIMEOUT) -> None:
         self.database = core
         self._timeout = timeout
         self._store = Store(core.compiler)
         self._open_ones = OpenTransactions()
-        self._context = Context(core.compiler, tables, self.register_default.functions)
+        functions = self.register_default.functions
+        self._context = Context(core.compiler, kept.tables, functions, edition=kept.edition)
         self._target: Mapping[str, Table] | None = None
         """The schema that `set_schema` gave, until migrations have made all of its tables."""
 
@@ -77,12 +78,10 @@ class AsyncDatabase:
         options = _options(timeout, statement_timeout)
         core = await Core.from_url(url_to_create(path), options, trace=trace, trace_values=trace_values)
         try:
-            handle = cls(core, tables, timeout)
-            await core.plan(handle._store.create(tables))
+            return cls(core, await core.plan(Store(core.compiler).create(tables)), timeout)
         except BaseException:
             await core.close()
             raise
-        return handle
 
     @classmethod
     async def open(
@@ -104,7 +103,7 @@ class AsyncDatabase:
         core = await Core.from_url(url_to_open(path), options, trace=trace, trace_values=trace_values)
         store = Store(core.compiler)
         try:
-            return cls(core, await core.plan(store.open() if verify else store.load()), timeout)
+            return cls(core, await core.plan(store.open() if verify else store.kept()), timeout)
         except BaseException:
             await core.close()
             raise
@@ -136,13 +135,19 @@ class AsyncDatabase:
     def set_schema(self, schema: Schema) -> None:
         """Take another schema for this handle, which `migrate` is then to bring about. Writes nothing."""
         self._target = tables_of(schema)
-        self._context.replace_tables(self._target)
+        self._context = self._context.with_tables(self._target, None)
 
     async def migrate(self, migrations: Sequence[Mapping[str, Any]] | str) -> None:
-        """Apply the migrations that are not applied yet, each as a whole or not at all."""
+        """Apply the migrations that are not applied yet, each as a whole or not at all.
+
+        After an error the handle goes on with the schema that the database has; what `set_schema` gave
+        is kept for the next `migrate`.
+        """
         from rowstead.kit.migrating import migrate_kit_plan
 
         self._open_ones.refuse_within(owner(), "migrate")
+        if self._target is None:
+            await self._load()
         compiler = self.database.compiler
         plan = migrate_kit_plan(
             migrations,
@@ -153,10 +158,27 @@ class AsyncDatabase:
             compiler.codec,
             compiler.paramstyle,
         )
-        await self.database.plan(plan)
-        self._context.replace_tables(await self.database.plan(self._store.load()))
+        try:
+            await self.database.plan(plan)
+        except RowsteadError:
+            with suppress(RowsteadError):
+                await self._load()
+            raise
+        await self._load()
         if self._target is not None and self._target.keys() <= self._context.tables.keys():
             self._target = None
+
+    async def _renewed(self) -> None:
+        """As a transaction does when it begins; not where the handle was told another schema."""
+        if self._context.edition is not None:
+            await self._load()
+
+    async def _load(self, session: Session | None = None) -> Context:
+        """Go on with the schema that the database has, as a session of it sees it."""
+        kept = await (session or self.database).plan(self._store.kept())
+        if kept.edition != self._context.edition:
+            self._context = self._context.with_tables(kept.tables, kept.edition)
+        return self._context
 
     def _fill(self, table: Table, column: Column, count: int) -> Plan[Sequence[Any]]:
         return fill(self._context.compiler, self._context.functions, table, column, count)
@@ -165,13 +187,22 @@ class AsyncDatabase:
         """Take `count` numbers of a counter, from 1 on; the first. The counter is made on first use.
 
         Where counters are rows of a table (SQLite) and a transaction that was begun here is open, the
-        numbers belong to it.
+        numbers belong to it. ValidationError where the counter has not so many left.
         """
-        if self.database.dialect.sequences is None:
-            mine: list[AsyncTransaction] = self._open_ones.of(owner())
-            if mine:
-                return await mine[-1].allocate_sequence(name, count)
-        return await self.database.plan(_apart(take_block(self._context.compiler, name, count)))
+        compiler = self._context.compiler
+        plan = take_block(compiler, check_name(name), check_count(count))
+        mine: list[AsyncTransaction] = self._open_ones.of(owner())
+        if mine and (compiler.dialect.sequences is None or count > 1):
+            # Whoever waits for a counter that one of these holds would wait for himself.
+            return await mine[-1].allocate_sequence(name, count)
+        if compiler.dialect.sequences is None:
+            return await self.database.plan(_apart(plan))
+        if count > 1:
+            async with self._transaction(None) as transaction:
+                return await transaction.allocate_sequence(name, count)
+        if not is_known(compiler, name):
+            await self.database.plan(found_apart(compiler, name))
+        return await self.database.plan(plan)
 
     # Looking closer
 
@@ -239,6 +270,7 @@ class AsyncDatabase:
         a line on the terminal tells, where standard error is one.
         """
         file_format = format_of(target, format)
+        await self._renewed()
         self._context.table(table)
         with watched(progress, table) as told, to_write(target) as write:
             plan = export_plan(self._context, table, write, file_format, filter, columns, told)
@@ -260,6 +292,7 @@ class AsyncDatabase:
         """
         self._open_ones.refuse_within(owner(), "import_")
         file_format = format_of(source, format)
+        await self._renewed()
         self._context.table(table)
         name = name_of(source)
         with watched(progress, table) as told, to_read(source) as lines:
@@ -275,10 +308,12 @@ class AsyncDatabase:
         End it by `commit` or `rollback`, or use it in `async with`. Of two transactions that write the
         same, the first to commit wins, the other gets a ConflictError.
         """
-        return await AsyncTransaction(self._standing(), self._context, self._open_ones).start()
+        return await self._transaction(None).start()
 
-    def _standing(self) -> StandingBlock:
-        return self.database.standing(lock_timeout=self._timeout)
+    def _transaction(self, isolation: str | None) -> AsyncTransaction:
+        context = self._context
+        block = self.database.standing(isolation, self._timeout, expected(context.edition))
+        return AsyncTransaction(block, context, self._open_ones, self._load)
 
     def begin(self) -> Beginning:  # async only
         """`async with db.begin() as txn:` or `txn = await db.begin()`; see `begun_transaction`."""
@@ -291,15 +326,11 @@ class AsyncDatabase:
 
         Serializable: a read-add-write never loses an update. The function may run more than once.
         """
-        if isinstance(max_retries, bool) or max_retries < 0:
+        if type(max_retries) is not int or max_retries < 0:
             raise ValidationError(f"max_retries is a whole number from 0 on, not {max_retries!r}")
         self._open_ones.refuse_within(owner(), "another one")
 
-        def block() -> AsyncTransaction:
-            standing = self.database.standing("serializable", self._timeout)
-            return AsyncTransaction(standing, self._context, self._open_ones)
-
-        return await self.database.retry(block, function, max_retries)
+        return await self.database.retry(lambda: self._transaction("serializable"), function, max_retries)
 
 
 def _options(timeout: float, statement_timeout: float | None) -> Options:

@@ -20,6 +20,7 @@ from rowstead.kit.entries import (
     mistake,
     name_of,
     number_of,
+    require_unicode,
     saying_where,
     several,
 )
@@ -177,6 +178,7 @@ def _check(name: str, text: Any, where: str, columns: Mapping[str, Column], colu
     where = f"{where}, check {name!r}"
     if not isinstance(text, str):
         raise mistake(where, f"an expression is a text, not {type(text).__name__}", column)
+    require_unicode(text, where, "the expression", column)
     tree = saying_where(where, lambda: parse(text, columns), column)
     return Check(name, text, tree, column)
 

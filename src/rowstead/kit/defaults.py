@@ -14,10 +14,10 @@ from time import time_ns
 from typing import Any, cast
 
 from rowstead.compiled import Compiler
-from rowstead.errors import ValidationError, did_you_mean
+from rowstead.errors import RowsteadError, ValidationError, did_you_mean
 from rowstead.plan import Plan
 from rowstead.schema import Column, Kind, Table
-from rowstead.sequences import pass_by, take
+from rowstead.sequences import take
 
 Functions = Mapping[str, Callable[[], Any]]
 """Custom defaults by name."""
@@ -66,10 +66,19 @@ def fill(
         case "uuid":
             return [uuid_for(column) for _ in range(count)]
         case "sequence":
-            return (yield from take(compiler, default.value, count)) if count else []
+            return (yield from _numbers(compiler, table, column, count)) if count else []
         case _:
             function = _registered(functions, table, column, default.value)
             return [function() for _ in range(count)]
+
+
+def _numbers(compiler: Compiler, table: Table, column: Column, count: int) -> Plan[Sequence[int]]:
+    assert column.default is not None
+    try:
+        return (yield from take(compiler, column.default.value, count))
+    except RowsteadError as error:
+        error.table, error.column = error.table or table.name, error.column or column.name
+        raise
 
 
 def _registered(functions: Functions, table: Table, column: Column, name: str) -> Callable[[], Any]:
@@ -84,17 +93,28 @@ def _registered(functions: Functions, table: Table, column: Column, name: str) -
         ) from None
 
 
-def chosen_by_hand(compiler: Compiler, column: Column, values: Sequence[Any]) -> Plan[None]:
-    """Let the column's counter go on behind the numbers that rows bring with them."""
-    if column.default is not None and column.default.kind == "sequence" and values:
-        yield from pass_by(compiler, column.default.value, max(values))
+def chosen_by_hand(table: Table, row: Mapping[str, Any], names: Mapping[str, Any]) -> dict[str, int]:
+    """The greatest number by counter that a checked row has, of the columns that `names` has a value for."""
+    numbers: dict[str, int] = {}
+    for name, counter in counters_of(table):
+        if names.get(name) is not None and row[name] is not None:
+            numbers[counter] = max(row[name], numbers.get(counter, row[name]))
+    return numbers
+
+
+def counters_of(table: Table) -> Sequence[tuple[str, str]]:
+    """The columns that take numbers from a counter, and what it is called."""
+    pairs: Sequence[tuple[str, str]] | None = table.facts.get("kit_counters")
+    if pairs is None:
+        defaults = [(name, column.default) for name, column in table.columns.items()]
+        pairs = [(name, d.value) for name, d in defaults if d is not None and d.kind == "sequence"]
+        table.facts["kit_counters"] = pairs
+    return pairs
 
 
 def sequences_of(tables: Mapping[str, Table]) -> list[str]:
     """The names of all counters that the tables' defaults take numbers from."""
-    columns = [column for table in tables.values() for column in table.columns.values()]
-    names = [c.default.value for c in columns if c.default is not None and c.default.kind == "sequence"]
-    return list(dict.fromkeys(names))
+    return list(dict.fromkeys(counter for table in tables.values() for _, counter in counters_of(table)))
 
 
 def refreshed(

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
+from rowstead.constraints import MAX_NAME
 from rowstead.errors import ValidationError, did_you_mean
 
 T = TypeVar("T")
 
 MAX_NUMBER = 65_534
-MAX_NAME = 63
-"""Bytes of a name that every database keeps."""
 
 
 def mistake(where: str, problem: object, column: str | None = None) -> ValidationError:
@@ -44,11 +43,20 @@ def several(given: Any, where: str) -> list[Any]:
     return list(cast("Sequence[Any]", given))
 
 
+def require_unicode(given: str, where: str, what: str, column: str | None = None) -> None:
+    """Raise where half a character (a lone surrogate) is in a text: no database can store it."""
+    try:
+        given.encode()
+    except UnicodeEncodeError as error:
+        raise mistake(where, f"{what} {given!r} is not Unicode text: {error.reason}", column) from None
+
+
 def name_of(given: Any, where: str) -> str:
     """A name that every database takes."""
     if not isinstance(given, str) or not given:
         raise mistake(where, f"a name is a text that is not empty, not {given!r}")
-    if any(character in given for character in "\0\n\r.") or len(given.encode(errors="replace")) > MAX_NAME:
+    require_unicode(given, where, "the name")
+    if any(character in given for character in "\0\n\r.") or len(given.encode()) > MAX_NAME:
         raise mistake(where, f"the name {given!r} has a dot or a line break, or over {MAX_NAME} bytes")
     return given
 
@@ -57,6 +65,7 @@ def constraint_name(given: Any, where: str) -> str:
     """The name of a constraint or an index, of any length."""
     if not isinstance(given, str) or not given or any(character in given for character in "\0\n\r"):
         raise mistake(where, f"a name is a text that is not empty and has no line break, not {given!r}")
+    require_unicode(given, where, "the name")
     return given
 
 

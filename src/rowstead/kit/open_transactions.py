@@ -57,7 +57,10 @@ class OpenTransactions:
 
 def waiting_for_itself() -> ConflictError:
     """The error of whoever would wait for a transaction that he has open himself."""
-    return ConflictError(
+    error = ConflictError(
         "another transaction that was begun here has written this and is still open, and this one would "
         "wait for it for ever: end it first, then begin again"
     )
+    # The other one is still open when the same is done again.
+    error.retryable = False
+    return error

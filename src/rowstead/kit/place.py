@@ -16,6 +16,8 @@ def _file(place: str | PathLike[str]) -> str | None:
     text = fspath(place)
     if not text:
         raise ValidationError("the path is empty: name a file, or a URL like postgresql://user@host/name")
+    if "\0" in text:
+        raise ValidationError(f"the path {text!r} has a NUL, which no file's name can have")
     file = text if "://" not in text else parse(text).path
     return None if file in ("", MEMORY) else file
 
@@ -27,7 +29,11 @@ def url_to_create(place: str | PathLike[str]) -> str:
         return _not_a_file(place)
     if path.isdir(file):
         raise StorageError(f"{file} is a folder: name a file in it, such as {path.join(file, 'app.db')}")
-    makedirs(path.dirname(file) or ".", exist_ok=True)
+    folder = path.dirname(file) or "."
+    try:
+        makedirs(folder, exist_ok=True)
+    except (OSError, UnicodeEncodeError) as error:
+        raise StorageError(f"the folder {folder!r} cannot be made ({error}): name another one") from error
     return f"sqlite:///{quote(file)}"
 
 

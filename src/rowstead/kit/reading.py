@@ -9,10 +9,11 @@ from rowstead.accepted import exact_types
 from rowstead.aggregates import aggregated
 from rowstead.compiled import Compiled
 from rowstead.conditions import Where, read, read_count
-from rowstead.kit.context import Context, columns_of, key_shape, key_values
+from rowstead.errors import ValidationError
+from rowstead.kit.context import Context, columns_of, key_shape, key_values, several
 from rowstead.ordering import Sort, read_order, sortable
-from rowstead.plan import Call, Record
-from rowstead.schema import Table
+from rowstead.plan import Call, first_value
+from rowstead.schema import Kind, Table
 from rowstead.serialized import friendly, friendly_order
 from rowstead.sources import Ctes, ctes, joined
 
@@ -24,7 +25,7 @@ def get_by_pk(context: Context, name: str, pk: Any) -> Call[Row | None]:
     """The row with this key, or None."""
     kind = cast("type[Any]", type(pk))
     again = context.gets.get((name, kind))
-    if again is not None:
+    if again is not None and (pk.isascii() if kind is str else kind is not int or -(2**63) <= pk < 2**63):
         return again.get_again((pk,))
     table = context.table(name)
     compiled = context.compiler.get(("get", table, table.all, key_shape(table)))
@@ -37,8 +38,10 @@ def get_by_pk(context: Context, name: str, pk: Any) -> Call[Row | None]:
 
 def _is_plain(table: Table, kind: type, compiled: Compiled) -> bool:
     """Whether a key of this type needs no look next time: the column takes it, and it travels as it is."""
-    exact = exact_types(table.columns[table.key[0]])
-    return exact is not None and kind in exact and compiled.travel_as_they_are((kind,))
+    column = table.columns[table.key[0]]
+    exact = exact_types(column)
+    is_narrow = column.kind is Kind.INT and column.size != 64
+    return exact is not None and kind in exact and not is_narrow and compiled.travel_as_they_are((kind,))
 
 
 def _with_ctes(context: Context, specifications: Specifications | None) -> Ctes:
@@ -72,10 +75,13 @@ def select(
     named = _with_ctes(context, cte_specifications)
     table = _source(context, name, named)
     shape, values = read(where, table, scope=named.scope, outer_strings=True)
+    wanted = columns_of(table, columns)
+    if not wanted:
+        raise ValidationError(f"a select of {name} wants at least one column", table=name)
     key = (
         "select",
         table,
-        columns_of(table, columns),
+        wanted,
         shape,
         read_order(order, table),
         limit is not None,
@@ -94,11 +100,7 @@ def count(context: Context, name: str, where: Where, cte_specifications: Specifi
     table = _source(context, name, named)
     shape, values = read(where, table, scope=named.scope, outer_strings=True)
     compiled = context.compiler.get(("count", table, shape, named.tables))
-    return compiled.call([*named.values, *values], _first_value)
-
-
-def _first_value(records: Sequence[Record]) -> Any:
-    return records[0][0]
+    return compiled.call([*named.values, *values], first_value)
 
 
 def aggregate(
@@ -115,7 +117,7 @@ def aggregate(
 ) -> Call[list[Row]]:
     named = _with_ctes(context, cte_specifications)
     table = _source(context, name, named)
-    groups = (group_by,) if isinstance(group_by, str) else tuple(group_by or ())
+    groups = (group_by,) if isinstance(group_by, str) else tuple(several(group_by or (), "group_by", table))
     result = aggregated(table, aggregates, groups)
     shape, values = read(where, table, scope=named.scope, outer_strings=True)
     having_shape, having_values = read(having, result)

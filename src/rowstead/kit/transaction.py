@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar, overload
 
@@ -10,11 +10,12 @@ from rowstead.conditions import Where
 from rowstead.errors import HandleClosed, StatementTimeout
 from rowstead.kit import reading, writing
 from rowstead.kit.context import Context
+from rowstead.kit.counters import counted_columns, go_behind_rows
 from rowstead.kit.open_transactions import OpenTransactions, waiting_for_itself
 from rowstead.kit.reading import Row, Specifications
 from rowstead.ordering import Sort
 from rowstead.plan import Call, Plan
-from rowstead.sequences import take_block
+from rowstead.sequences import check_count, check_name, found_apart, is_known, take_block
 from rowstead.standing import StandingBlock, StandingTransaction
 from rowstead.waiting import owner
 
@@ -28,20 +29,40 @@ class AsyncTransaction:
     `rollback` every other use raises HandleClosed. Any task may use it, one at a time.
     """
 
-    def __init__(self, block: StandingBlock, context: Context, open_ones: OpenTransactions) -> None:
+    def __init__(
+        self,
+        block: StandingBlock,
+        context: Context,
+        open_ones: OpenTransactions,
+        reload: Callable[[StandingTransaction], Awaitable[Context]],
+    ) -> None:
         self._block = block
         self._context = context
         self._open_ones = open_ones
+        self._reload = reload
+        """Where the schema is not the one of `context`: the view of the one that this transaction sees."""
         self._session: StandingTransaction | None = None
+        self._counted = False
+        """Whether it has seen to the counters of a schema that no database keeps."""
         self._end: str | None = None
         """What ended it; None while it is open."""
 
     async def start(self) -> Self:
         """Begin; `begin` of the database does it."""
         if self._session is None and self._end is None:
-            self._session = await self._block.start()
+            session = await self._block.start()
+            if not session.as_expected:
+                await self._renew(session)
+            self._session = session
             self._open_ones.add(self, owner())
         return self
+
+    async def _renew(self, session: StandingTransaction) -> None:
+        try:
+            self._context = await self._reload(session)
+        except BaseException:
+            await self._block.roll_back()
+            raise
 
     async def __aenter__(self) -> Self:
         return await self.start()
@@ -95,9 +116,21 @@ class AsyncTransaction:
 
     async def _write(self, plan: Plan[R]) -> R:
         session = self._open_session()
+        if self._context.edition is None and not self._counted:
+            await self._make_counters(session)
         if self._open_ones.another_wrote(self, owner()):
             return await self._write_beside(session, plan)
         return await session.plan(plan)
+
+    async def _make_counters(self, session: StandingTransaction) -> None:
+        """Of a schema that no database keeps yet: its new defaults may want counters that nobody has made."""
+        tables = self._context.tables
+        counted = counted_columns(tables)
+        for _, _, name in counted:
+            await self._find_counter(name)
+        # Here, since elsewhere it could wait for a counter that this transaction has taken numbers of.
+        await session.plan(go_behind_rows(self._context.compiler, tables, counted))
+        self._counted = True
 
     async def _write_beside(self, session: StandingTransaction, plan: Plan[R]) -> R:
         """Write while another transaction that was begun here has written: nobody waits for himself."""
@@ -188,7 +221,20 @@ class AsyncTransaction:
 
     async def allocate_sequence(self, name: str, count: int = 1) -> int:
         """Take `count` numbers of a counter; the first. Where counters are rows a rollback frees them."""
-        return await self._write(take_block(self._context.compiler, name, count))
+        compiler = self._context.compiler
+        plan = take_block(compiler, check_name(name), check_count(count))
+        session = self._open_session()
+        await self._find_counter(name)
+        if count > 1 and len(self._open_ones.of(owner())) > 1 and session.dialect.impatience is not None:
+            # Others that were begun here may have taken numbers, which is no write.
+            return await self._write_beside(session, plan)
+        return await self._write(plan)
+
+    async def _find_counter(self, name: str) -> None:
+        """Make the counter elsewhere: here a rollback would undo it, and until then others would wait."""
+        compiler = self._context.compiler
+        if not is_known(compiler, name):
+            await self._block.apart.plan(found_apart(compiler, name))
 
     # Reading
 

@@ -18,8 +18,8 @@ from rowstead.errors import DuplicateError, IntegrityError, ValidationError
 from rowstead.kit import writing
 from rowstead.kit.cells import from_cell, from_json_value, parse_json, to_cell, to_json_value
 from rowstead.kit.context import Context, checked, columns_of, key_values
-from rowstead.kit.defaults import NULL
 from rowstead.kit.csv_lines import Cells, line_of, records
+from rowstead.kit.defaults import NULL
 from rowstead.kit.files import Lines
 from rowstead.kit.parents import parents_first, refers_to_itself
 from rowstead.kit.progress import Progress

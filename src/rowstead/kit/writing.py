@@ -10,14 +10,26 @@ from typing import Any, cast
 from rowstead import bulk
 from rowstead.columnar import Columnar
 from rowstead.conditions import Where, read
-from rowstead.errors import RestrictError, RowNotFound, ValidationError
-from rowstead.kit.blame import blaming, row_of_key
+from rowstead.errors import DuplicateError, RestrictError, RowNotFound, ValidationError
+from rowstead.kit.blame import at_place, blame_given, blame_row, blaming, row_of_key
 from rowstead.kit.broken_keys import Rows
-from rowstead.kit.context import Context, checked, checked_column, columns_of, key_shape, key_values, row_of
-from rowstead.kit.defaults import NULL, chosen_by_hand, fill, refreshed
+from rowstead.kit.context import (
+    Context,
+    checked,
+    checked_column,
+    columns_of,
+    key_shape,
+    key_values,
+    row_of,
+    several,
+)
+from rowstead.kit.counters import pass_by_before
+from rowstead.kit.defaults import NULL, chosen_by_hand, counters_of, fill, refreshed
+from rowstead.kit.duplicates import blame_duplicate
 from rowstead.plan import Atomic, Plan
 from rowstead.rules import check_row
-from rowstead.schema import Column, ForeignKey, Table
+from rowstead.schema import Column, Table
+from rowstead.sequences import passing_by
 from rowstead.shapes import EVERYTHING, VALUE, has_subquery
 from rowstead.statements import Target
 
@@ -39,8 +51,8 @@ def _project(row: Row, columns: Sequence[str]) -> Row:
 def insert(context: Context, name: str, row: Any) -> Plan[Row]:
     """One row; as it is stored."""
     table = context.table(name)
-    complete = yield from _complete(context, table, row_of(table, row))
-    return (yield from _insert_complete(context, table, complete))
+    complete = yield from _held(context, table, row)
+    return (yield from _insert_complete(context, table, complete, chosen_by_hand(table, complete, row)))
 
 
 def insert_returning(context: Context, name: str, row: Any, columns: str | Iterable[str]) -> Plan[Row]:
@@ -50,10 +62,21 @@ def insert_returning(context: Context, name: str, row: Any, columns: str | Itera
     return _project(stored, wanted)
 
 
-def _insert_complete(context: Context, table: Table, complete: Row) -> Plan[Row]:
+def _insert_complete(context: Context, table: Table, complete: Row, numbers: Mapping[str, int]) -> Plan[Row]:
     compiled = context.compiler.get(("insert", table, _given(table.all), None, table.all))
     call = compiled.stored(list(complete.values()), compiled.read_one)
-    return (yield from blaming(context, table, call, new=(complete,)))
+    work = passing_by(context.compiler, numbers, call) if numbers else call
+    return (yield from blaming(context, table, work, new=(complete,)))
+
+
+def _held(context: Context, table: Table, row: Any) -> Plan[Row]:
+    """A caller's row as `_complete` has it; an error says which row it is about."""
+    given = row_of(table, row)
+    try:
+        return (yield from _complete(context, table, given))
+    except ValidationError as error:
+        blame_row(table, error, given)
+        raise
 
 
 def _complete(context: Context, table: Table, row: Mapping[str, Any]) -> Plan[Row]:
@@ -65,9 +88,7 @@ def _complete(context: Context, table: Table, row: Mapping[str, Any]) -> Plan[Ro
             (value,) = yield from fill(context.compiler, context.functions, table, column, 1)
             complete[name] = checked(table, name, value)
             continue
-        complete[name] = value = checked(table, name, value)
-        if value is not None:
-            yield from chosen_by_hand(context.compiler, column, (value,))
+        complete[name] = checked(table, name, value)
     if table.checks:
         check_row(table, complete)
     return complete
@@ -81,38 +102,87 @@ def insert_many(context: Context, name: str, rows: Iterable[Any], returning: boo
     table = context.table(name)
     if isinstance(rows, (str, bytes, Mapping)):
         raise ValidationError(f"insert_many of {name} takes an iterable of rows, not one", table=name)
-    return (yield Atomic(_insert_chunks(context, table, rows, returning)))
+    several(rows, "the rows", table)
+    first: list[Sequence[Any]] = []
+    try:
+        return (yield Atomic(_insert_chunks(context, table, rows, returning, first)))
+    except DuplicateError as error:
+        if error.place is None and first:
+            yield from blame_duplicate(context, table, error, list(_rows(table, first)), 0)
+        raise
 
 
-def _insert_chunks(context: Context, table: Table, rows: Iterable[Any], returning: bool) -> Plan[Any]:
+def _insert_chunks(
+    context: Context, table: Table, rows: Iterable[Any], returning: bool, first: list[Sequence[Any]]
+) -> Plan[Any]:
+    """Insert the rows; while `first` is filled, its columns are those of the rows that are tried first."""
     stored: list[Row] = []
     count = 0
     remaining = iter(rows)
     while chunk := list(islice(remaining, CHUNK)):
-        columns = yield from _columns(context, table, chunk)
+        try:
+            columns, numbers = yield from _columns(context, table, chunk)
+        except ValidationError as error:
+            blame_given(table, error, chunk, count)
+            raise
+        first[:] = () if count else columns
         plan = bulk.insert_columns(context.compiler, table, Columnar(columns, len(chunk)), returning)
+        if numbers:
+            plan = passing_by(context.compiler, numbers, plan)
         # Which of them was broken is asked beside the chunks before this one, so that those must stay.
-        asks = len(table.foreign_keys) > 1 and not context.compiler.dialect.names_foreign_keys
-        work = Atomic(plan) if asks else plan
-        written = yield from blaming(context, table, work, new=_rows(table, columns))
+        # Of the first chunk alone nothing is left, so that a duplicate can be asked for later.
+        names_key = len(table.foreign_keys) < 2 or context.compiler.dialect.names_foreign_keys
+        work = Atomic(plan) if count or not names_key else plan
+        try:
+            written = yield from blaming(context, table, work, new=_rows(table, columns))
+        except DuplicateError as error:
+            if count:
+                yield from blame_duplicate(context, table, error, list(_rows(table, columns)), count)
+            raise
         if returning:
             stored.extend(written)
         count += len(chunk)
     return stored if returning else count
 
 
-def _columns(context: Context, table: Table, rows: Sequence[Any]) -> Plan[list[list[Any]]]:
-    """Rows as columns in the table's order, with defaults, held to their columns and checks."""
+def _columns(
+    context: Context, table: Table, rows: Sequence[Any]
+) -> Plan[tuple[list[list[Any]], Mapping[str, int]]]:
+    """Rows as columns in the table's order, with defaults, held to their columns and checks.
+
+    And the greatest numbers by counter that they bring with them. Numbers are taken last, when all that
+    the rows bring is known to be good.
+    """
     given = _by_column(table, rows)
-    columns: list[list[Any]] = []
-    for name, column in table.columns.items():
+    numbers = _numbers(table, given)
+    counted = {name for name, _ in counters_of(table)}
+    complete: dict[str, list[Any]] = {}
+    for name in sorted(table.columns, key=lambda name: name in counted):
         values = given.get(name)
-        values = yield from _with_defaults(context, table, column, values, len(rows))
-        columns.append(list(checked_column(table, name, values)))
+        if name in counted:
+            yield from pass_by_before(context, table, name, values, numbers)
+        values = yield from _with_defaults(context, table, table.columns[name], values, len(rows))
+        complete[name] = list(checked_column(table, name, values))
+    columns = [complete[name] for name in table.columns]
     if table.checks:
-        for row in _rows(table, columns):
-            check_row(table, row)
-    return columns
+        for place, row in enumerate(_rows(table, columns)):
+            at_place(place, check_row, table, row)
+    return columns, numbers
+
+
+def _numbers(table: Table, given: Mapping[str, list[Any]]) -> dict[str, int]:
+    """The greatest number by counter that rows bring with them, checked."""
+    numbers: dict[str, int] = {}
+    for name, counter in counters_of(table):
+        by_hand = [
+            at_place(place, checked, table, name, value)
+            for place, value in enumerate(given.get(name, ()))
+            if value is not None and value is not NULL
+        ]
+        if by_hand:
+            greatest = max(by_hand)
+            numbers[counter] = max(greatest, numbers.get(counter, greatest))
+    return numbers
 
 
 def _rows(table: Table, columns: Sequence[Sequence[Any]]) -> Iterator[Row]:
@@ -122,14 +192,14 @@ def _rows(table: Table, columns: Sequence[Sequence[Any]]) -> Iterator[Row]:
 
 def _by_column(table: Table, rows: Sequence[Any]) -> Mapping[str, list[Any]]:
     """The values by column, of the columns that the rows name."""
-    names = tuple(row_of(table, rows[0]))
+    names = tuple(at_place(0, row_of, table, rows[0]))
     alike = set(map(type, rows)) == {dict} and set(map(len, rows)) == {len(names)}
     if alike:
         try:
             return {name: list(map(itemgetter(name), rows)) for name in names}
         except KeyError:
             pass  # as many columns, but other ones
-    several = [row_of(table, row) for row in rows]
+    several = [at_place(place, row_of, table, row) for place, row in enumerate(rows)]
     return {name: [row.get(name) for row in several] for name in table.all}
 
 
@@ -155,9 +225,6 @@ def _filled(
     if values is None:
         return (yield from fill(compiler, context.functions, table, column, count))
     missing = values.count(None) if type(None) in set(map(type, values)) else 0
-    if column.default.kind == "sequence" and missing < count:
-        by_hand = [checked(table, column.name, value) for value in values if value is not None]
-        yield from chosen_by_hand(compiler, column, by_hand)
     if not missing:
         return values
     defaults = iter((yield from fill(compiler, context.functions, table, column, missing)))
@@ -171,9 +238,6 @@ def _changes(context: Context, table: Table, patch: Any) -> Plan[Row]:
     """What an update sets: the patch, and the generated columns that it does not name."""
     named = row_of(table, patch, "a patch")
     changes = {name: checked(table, name, value) for name, value in named.items()}
-    for name, value in changes.items():
-        if value is not None:
-            yield from chosen_by_hand(context.compiler, table.columns[name], (value,))
     if changes:
         changes |= yield from refreshed(context.compiler, context.functions, table, changes)
     return changes
@@ -187,11 +251,16 @@ def update(context: Context, name: str, pk: Any, patch: Any) -> Plan[Row]:
     """Change the row with this key; the row as it is stored now."""
     table = context.table(name)
     key = key_values(table, pk)
-    changes = yield from _changes(context, table, patch)
+    try:
+        changes = yield from _changes(context, table, patch)
+    except ValidationError as error:
+        error.pk = pk
+        raise
     if changes:
         compiled = context.compiler.get(("update", table, _given(changes), key_shape(table), table.all))
         call = compiled.stored([*changes.values(), *key], compiled.read_one)
-        row = yield from blaming(context, table, call, old=row_of_key(table, key), changes=changes, pk=pk)
+        work = passing_by(context.compiler, chosen_by_hand(table, changes, changes), call)
+        row = yield from blaming(context, table, work, old=row_of_key(table, key), changes=changes, pk=pk)
     else:
         compiled = context.compiler.get(("get", table, table.all, key_shape(table)))
         row = yield compiled.call(key, compiled.read_one)
@@ -217,13 +286,17 @@ def upsert(
     wanted = columns_of(table, returning)
     patch = _patch_of(table, on_conflict)
     changes = (yield from _changes(context, table, patch)) if patch else {}
-    complete = yield from _complete(context, table, row_of(table, row))
+    complete = yield from _held(context, table, row)
     target = Target("patch", table.key, _given(changes)) if changes else Target("ignore", table.key)
     compiled = context.compiler.get(("insert", table, _given(table.all), target, table.all))
     call = compiled.stored([*complete.values(), *changes.values()], compiled.read_one)
     key = [complete[part] for part in table.key]
     there = row_of_key(table, key) if changes else None
-    stored = yield from blaming(context, table, call, new=(complete,), old=there, changes=changes)
+    numbers = chosen_by_hand(table, complete, row)
+    for counter, number in chosen_by_hand(table, changes, changes).items():
+        numbers[counter] = max(number, numbers.get(counter, number))
+    work = passing_by(context.compiler, numbers, call)
+    stored = yield from blaming(context, table, work, new=(complete,), old=there, changes=changes)
     if stored is None:
         found = context.compiler.get(("get", table, table.all, key_shape(table)))
         stored = yield found.call(key, found.read_one)
@@ -266,7 +339,8 @@ def update_where(
     compiled = context.compiler.get(("update", table, _given(changes), shape, columns))
     call = compiled.call([*changes.values(), *values], compiled.read_all if columns else None)
     there = Rows(table, shape, values)
-    return _shown((yield from blaming(context, table, call, old=there, changes=changes)), wanted)
+    work = passing_by(context.compiler, chosen_by_hand(table, changes, changes), call)
+    return _shown((yield from blaming(context, table, work, old=there, changes=changes)), wanted)
 
 
 def delete_where(
@@ -301,27 +375,5 @@ def truncate(context: Context, name: str) -> Plan[None]:
                     table=name,
                     constraint=key.name,
                 )
-    yield Atomic(_empty(context, table))
-
-
-def _empty(context: Context, table: Table) -> Plan[None]:
-    """Remove every row; those that others of the table refer to after the others, which SQLite wants."""
-    nobody = {
-        "and": [
-            {"not_exists": {"table": table.name, "filter": _refers_to_outer(key)}}
-            for key in table.foreign_keys
-            if key.table == table.name and key.on_delete == "restrict"
-        ]
-    }
-    removed = 1 if nobody["and"] else 0
-    while removed:
-        shape, values = read(nobody, table, scope=context.tables, outer_strings=True)
-        leaves = context.compiler.get(("delete", table, shape, ())).call(values, None)
-        removed = yield from blaming(context, table, leaves, old=Rows(table, shape, values))
-    rest = context.compiler.get(("delete", table, EVERYTHING, ())).call([], None)
-    yield from blaming(context, table, rest, old=Rows(table, EVERYTHING, ()))
-
-
-def _refers_to_outer(key: ForeignKey) -> dict[str, Any]:
-    pairs = zip(key.columns, key.references, strict=True)
-    return {name: {"$outer": referred} for name, referred in pairs}
+    call = context.compiler.get(("delete", table, EVERYTHING, ())).call([], None)
+    yield from blaming(context, table, call, old=Rows(table, EVERYTHING, ()))

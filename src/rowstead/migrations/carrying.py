@@ -20,6 +20,7 @@ from rowstead.migrations.bodies import statements_of
 from rowstead.migrations.changes import Altered, Change, Created, Dropped, Ran, Renamed
 from rowstead.migrations.conversions import Conversion, conversion
 from rowstead.migrations.facts import Facts
+from rowstead.migrations.refusals import declaring, declaring_in_any
 from rowstead.migrations.renaming import changed
 from rowstead.migrations.store import Fill
 from rowstead.migrations.unexplained import same_type
@@ -57,7 +58,7 @@ class Carrier:
                 raise
             raise ImportError("schema operations need Alembic: pip install 'rowstead[migrate]'") from error
 
-        return Renderer(self._compiler.dialect, self._facts.rebuild is not None)
+        return Renderer(self._compiler.dialect, self._facts.rebuild is not None, self.quoted)
 
     def quoted(self, name: str) -> str:
         """A name as it stands in SQL."""
@@ -74,15 +75,15 @@ class Carrier:
                 renaming, rebuilding = self._renderer.renamed(before, after, old, new, tables)
                 yield from self._run(renaming)
                 # Behind it: what belongs to the table has the new name in its SQL by then.
-                yield from self._rebuilding(after, rebuilding, tables)
+                yield from declaring(self._rebuilding(after, rebuilding, tables), after, tables)
             case Altered(before, after, filled):
                 held = before
                 if filled is not None:
                     before = yield from self._added(before, after.columns[filled])
                 yield from self._altered(before, after, tables, held)
             case Ran(operation):
-                for statement in statements_of(operation, self._facts, self.quoted):
-                    yield Call(statement.text, writes=True, raw=True)
+                statements = statements_of(operation, self._facts, self.quoted)
+                yield from declaring_in_any(self._run([s.text for s in statements]), tables)
 
     def require_whole(self, tables: Tables) -> Plan[None]:
         """Raise ForeignKeyError if a row refers to one that is not there, where nobody watched that."""
@@ -162,10 +163,9 @@ class Carrier:
             if old.nullable and not column.nullable:
                 yield from self._require_no_null(before, column)
         statements = self._renderer.altered(before, after, tables, conversions, held)
-        if self._renderer.rebuilds(before, after, tables, held):
-            yield from self._rebuilding(before, statements, tables)
-        else:
-            yield from self._run(statements)
+        rebuilds = self._renderer.rebuilds(before, after, tables, held)
+        work = self._rebuilding(before, statements, tables) if rebuilds else self._run(statements)
+        yield from declaring(work, after, tables)
         for name, column in after.columns.items():
             if column.rules is not None and column.rules != before.columns[name].rules:
                 yield from self._require_rules(after, column)

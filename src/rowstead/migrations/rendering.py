@@ -7,7 +7,7 @@ copied from our own description, never from what reflection makes of the file.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, cast
 
 import sqlalchemy as sa
@@ -50,15 +50,15 @@ class _Writer:
 
 
 class Renderer:
-    """Spells changes for one database. `tables` are all that are there, with the changed one."""
+    """Spells changes for one database; `quoted` spells a name.
 
-    def __init__(self, dialect: Dialect, rebuilds: bool) -> None:
+    `tables` are all that are there, with the changed one.
+    """
+
+    def __init__(self, dialect: Dialect, rebuilds: bool, quoted: Callable[[str], str]) -> None:
         self._dialect = dialect
         self._rebuilds = rebuilds
-
-    def quoted(self, name: str) -> str:
-        """A name as it stands in SQL."""
-        return self._spelling().identifier_preparer.quote(name)
+        self._quoted = quoted
 
     def created(self, table: Table) -> list[str]:
         """A new table with its indexes and constraints, as a new database would get it."""
@@ -83,7 +83,7 @@ class Renderer:
         operations, writer = self._operations()
         if self._rebuilds:
             # Alembic would rebuild, and leave the old name in the foreign keys that refer to it.
-            table, *names = (self.quoted(n) for n in (before.name, old, new))
+            table, *names = (self._quoted(n) for n in (before.name, old, new))
             if gone:
                 self._batch(operations, after, form, True, iter(()))
             return [f"ALTER TABLE {table} RENAME COLUMN {' TO '.join(names)}"], writer.texts

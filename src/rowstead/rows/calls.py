@@ -15,7 +15,7 @@ from rowstead.conditions import Where, read, read_count
 from rowstead.errors import ValidationError, did_you_mean
 from rowstead.ordering import Order, Sort, read_order
 from rowstead.paging import Page, Walk, counted_page, following_page
-from rowstead.plan import Call, Plan, Record
+from rowstead.plan import Call, Plan, Record, first_value
 from rowstead.rows.given import (
     KEY_TYPES,
     by_key,
@@ -108,7 +108,7 @@ def count(
 ) -> Call[int]:
     table = model.__rowstead__()
     shape, values = filters(table, where, named, access)
-    return compiler.get(("count", table, shape)).call(values, _first_value)
+    return compiler.get(("count", table, shape)).call(values, first_value)
 
 
 def exists(
@@ -121,10 +121,6 @@ def exists(
     table = model.__rowstead__()
     shape, values = filters(table, where, named, access)
     return compiler.get(("exists", table, shape)).call(values, bool)
-
-
-def _first_value(records: Sequence[Record]) -> Any:
-    return records[0][0]
 
 
 def walk(

@@ -24,7 +24,7 @@ from rowstead.plan import Call, Copy, Many, ManyReturning, Plan, Read
 from rowstead.sync.drivers.base import Connection, Driver, RawResult
 from rowstead.sync.drivers.urls import Options, make_driver
 from rowstead.sync.session import Session, Trace, Tracer, outcome
-from rowstead.sync.standing import StandingBlock
+from rowstead.sync.standing import Expected, StandingBlock
 from rowstead.sync.transaction import Block, Savepoint, Transaction
 from rowstead.sync.waiting import finish, sleep
 
@@ -152,22 +152,28 @@ class Database(Session):
             return JoinedBlock(self)
         return Block(self, begin, write=not readonly or self._replicated)
 
-    def standing(self, isolation: str | None = None, lock_timeout: float = LOCK_TIMEOUT) -> StandingBlock:
+    def standing(
+        self,
+        isolation: str | None = None,
+        lock_timeout: float = LOCK_TIMEOUT,
+        expected: Expected | None = None,
+    ) -> StandingBlock:
         """A transaction that is ended by hand and outlives its failed statements.
 
         On a server a statement of it waits for another's lock as many seconds; on a file as the handle was
         told.
 
         Without an isolation level it sees one moment's state, and of two that change the same the
-        first to commit wins.
+        first to commit wins. `expected` is a row whose absence the transaction's `as_expected` tells.
         """
         if self._closed:
             raise HandleClosed("this database handle is closed")
-        reads = self.dialect.snapshot[1].format(max(1, round(lock_timeout * 1000)))
-        if isolation is None:
-            return StandingBlock(self, (self.dialect.snapshot[0], reads), snapshot=True)
-        begin = (self.dialect.begin(isolation, False), reads)
-        return StandingBlock(self, begin, snapshot=False)
+        opens, reads = self.dialect.snapshot
+        begin = opens if isolation is None else self.dialect.begin(isolation, False)
+        # Where that statement is there for nothing but to read, the look for the row does it as well.
+        only_reads = self.dialect.snapshot_only_reads and expected is not None
+        sets = () if only_reads else (reads.format(max(1, round(lock_timeout * 1000))),)
+        return StandingBlock(self, (begin, *sets), isolation is None, expected)
 
     def read_only(self, call: Call[RawResult]) -> RawResult:
         """Run a user's statement where it cannot write: the database refuses it then (ReadOnlyError)."""

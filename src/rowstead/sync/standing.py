@@ -13,6 +13,7 @@ from typing import Any
 
 from rowstead.errors import RowsteadError
 from rowstead.plan import Call, Copy, Many, ManyReturning
+from rowstead.standing import Expected as Expected
 from rowstead.sync.drivers.base import Connection
 from rowstead.sync.session import Session
 from rowstead.sync.transaction import Block, Transaction
@@ -30,6 +31,8 @@ class StandingTransaction(Transaction):
     sent: it is set anew before the first statement behind a write, so that the last write needs none.
     """
 
+    as_expected = True
+    """Whether it found at its beginning what it was to find."""
     _moved = False
     """Whether something was written since the savepoint was set."""
 
@@ -87,12 +90,17 @@ class StandingBlock(Block):
     """Begins by `start`, ends by `commit` or `roll_back`; `with` does the same.
 
     `begin` are the statements that open it; `snapshot` asks for a connection on which others may
-    write meanwhile.
+    write meanwhile. `expected` is looked for on the way, and `as_expected` tells whether it was there.
     """
 
-    def __init__(self, session: Session, begin: Sequence[str], snapshot: bool) -> None:
+    def __init__(
+        self, session: Session, begin: Sequence[str], snapshot: bool, expected: Expected | None = None
+    ) -> None:
         super().__init__(session, begin[0], True)
-        self._statements = begin if session.dialect.failure_is_local else (*begin, SET)
+        opens = begin if session.dialect.failure_is_local else (*begin, SET)
+        # The last, because of several statements only the last one's rows are counted.
+        self._statements = opens if expected is None else (*opens, expected.question())
+        self._expects = expected is not None
         self._snapshot = snapshot
 
     def _lend(self) -> Connection:
@@ -104,13 +112,19 @@ class StandingBlock(Block):
         session = self._session
         connection = self._lend()
         try:
-            session._send_several(connection, self._statements)  # pyright: ignore[reportPrivateUsage]
+            found = session._send_several(connection, self._statements)  # pyright: ignore[reportPrivateUsage]
             transaction = StandingTransaction(session.driver, session.compiler, session.tracer, connection)
+            transaction.as_expected = found > 0 or not self._expects
         except BaseException:
             self._give_back(connection, suspect=True)
             raise
         self._transaction = transaction
         return transaction
+
+    @property
+    def apart(self) -> Session:
+        """What it was begun on: what runs there is no part of it, whether it is kept or not."""
+        return self._session
 
     def start(self) -> StandingTransaction:
         """Begin. What this gives is used until one of the two below."""

@@ -25,7 +25,7 @@ SEEN = 1024
 class Simple(Connection, Protocol):
     """A driver's connection that can also send a text, of one statement or several, in one round trip."""
 
-    def simple(self, text: str, /) -> None: ...
+    def simple(self, text: str, /) -> int: ...
 
 
 class PooledConnection:
@@ -60,11 +60,11 @@ class PooledConnection:
     def behind_pooler(self) -> bool:
         return True
 
-    def simple(self, text: str) -> None:
+    def simple(self, text: str) -> int:
         """Send a text of several statements, in one round trip, inside a transaction or beginning one."""
         first, semicolon, rest = text.partition(";")
         local = self._local if first.startswith("BEGIN") else ""
-        self._inner.simple(first + local + semicolon + rest)
+        return self._inner.simple(first + local + semicolon + rest)
 
     def fetch(self, text: str, params: Sequence[Any]) -> Sequence[Record]:
         return self._run(self._inner.fetch, text, params)

@@ -35,10 +35,11 @@ from rowstead.drivers.postgresql import (
     redefines,
     refuses_setting,
     reset_text,
+    rows_in,
     unreachable,
 )
 from rowstead.drivers.psycopg_describe import description
-from rowstead.drivers.psycopg_errors import read_conninfo, translate, without_connection
+from rowstead.drivers.psycopg_errors import is_for_the_next, read_conninfo, translate, without_connection
 from rowstead.drivers.psycopg_values import USER_OIDS, Shape, Shapes
 from rowstead.drivers.psycopg_waits import Silence, limited
 from rowstead.errors import DataError, RowsteadError
@@ -47,6 +48,7 @@ from rowstead.sync.drivers.base import RawResult
 from rowstead.sync.drivers.hosts import Hosts
 from rowstead.sync.drivers.pool import Pool
 from rowstead.sync.drivers.pooled import PooledConnection
+from rowstead.sync.drivers.psycopg_batches import execute_rows
 from rowstead.sync.waiting import within
 
 R = TypeVar("R")
@@ -140,7 +142,7 @@ class PsycopgConnection:
             return 0
         shape = self._shape(text)
         cursor = self._register(shape)
-        cursor.executemany(text, [shape.bind(row) for row in rows])
+        execute_rows(self.raw, cursor, text, [shape.bind(row) for row in rows], returning=False)
         return cursor.rowcount
 
     def fetch_many(self, text: str, rows: Sequence[Sequence[Any]]) -> list[Record | None]:
@@ -148,7 +150,7 @@ class PsycopgConnection:
             return []
         shape = self._shape(text)
         cursor = self._register(shape)
-        cursor.executemany(text, [shape.bind(row) for row in rows], returning=True)
+        execute_rows(self.raw, cursor, text, [shape.bind(row) for row in rows], returning=True)
         records: list[Record | None] = [cursor.fetchone()]
         while cursor.nextset():
             records.append(cursor.fetchone())
@@ -198,9 +200,13 @@ class PsycopgConnection:
     def terminate(self) -> None:
         self.raw.pgconn.finish()
 
-    def simple(self, text: str) -> None:
-        """Send a text of one statement or several, in one round trip."""
-        self._cursor.execute(text.encode())
+    def simple(self, text: str) -> int:
+        """Send a text of one statement or several, in one round trip; how many rows the last one had."""
+        cursor = self._cursor
+        cursor.execute(text.encode())
+        while cursor.nextset():
+            pass
+        return rows_in(cursor.statusmessage)
 
     def behind_pooler(self) -> bool:
         """Whether a pooler stands between this connection and the server."""
@@ -341,7 +347,7 @@ class PsycopgDriver:
 
     def _connect(self) -> PsycopgConnection | PooledConnection:
         try:
-            return self._hosts.connect(self._connected, _is_for_the_next)
+            return self._hosts.connect(self._connected, is_for_the_next)
         except (psycopg.Error, OSError) as error:
             failure = without_connection(error)
         raise unreachable(self._hosts.dsn, failure, self._options.connect_timeout) from failure
@@ -390,8 +396,3 @@ class PsycopgDriver:
             setting = f"-c statement_timeout={milliseconds(limit)}"
             settings["options"] = f"{given.get('options') or ''} {setting}".strip()
         return settings
-
-
-def _is_for_the_next(error: Exception) -> bool:
-    """Whether another of several servers may do: psycopg does not tell why this one does not."""
-    return isinstance(error, (psycopg.OperationalError, OSError))

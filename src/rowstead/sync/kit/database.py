@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self, TypeVar
 
 from rowstead.conditions import Where
 from rowstead.drivers.addresses import LOCK_TIMEOUT, Options
-from rowstead.errors import ValidationError
+from rowstead.errors import RowsteadError, ValidationError
 from rowstead.explaining import explain
 from rowstead.kit import reading
 from rowstead.kit.catalogue import tables_of
@@ -22,17 +23,16 @@ from rowstead.kit.open_transactions import OpenTransactions
 from rowstead.kit.place import url_to_create, url_to_open
 from rowstead.kit.progress import Progress, watched
 from rowstead.kit.reading import Row, Specifications
-from rowstead.kit.stored import Store
+from rowstead.kit.stored import Kept, Store, expected
 from rowstead.kit.transfer import Import, Imported, rows_of
 from rowstead.kit.transfer import export as export_plan
 from rowstead.ordering import Sort
 from rowstead.plan import Atomic, Plan
 from rowstead.schema import Column, Table
-from rowstead.sequences import take_block
+from rowstead.sequences import check_count, check_name, found_apart, is_known, take_block
 from rowstead.sync.database import Database as Core
 from rowstead.sync.kit.transaction import Transaction
-from rowstead.sync.session import Trace
-from rowstead.sync.standing import StandingBlock
+from rowstead.sync.session import Session, Trace
 from rowstead.sync.waiting import owner
 
 T = TypeVar("T")
@@ -49,12 +49,13 @@ class Database:
     register_default = Registry()
     """`register_default(name, function)`: what `{"custom_name": name}` calls, on a handle or for all."""
 
-    def __init__(self, core: Core, tables: Mapping[str, Table], timeout: float = LOCK_TIMEOUT) -> None:
+    def __init__(self, core: Core, kept: Kept, timeout: float = LOCK_TIMEOUT) -> None:
         self.database = core
         self._timeout = timeout
         self._store = Store(core.compiler)
         self._open_ones = OpenTransactions()
-        self._context = Context(core.compiler, tables, self.register_default.functions)
+        functions = self.register_default.functions
+        self._context = Context(core.compiler, kept.tables, functions, edition=kept.edition)
         self._target: Mapping[str, Table] | None = None
         """The schema that `set_schema` gave, until migrations have made all of its tables."""
 
@@ -78,12 +79,10 @@ class Database:
         options = _options(timeout, statement_timeout)
         core = Core.from_url(url_to_create(path), options, trace=trace, trace_values=trace_values)
         try:
-            handle = cls(core, tables, timeout)
-            core.plan(handle._store.create(tables))
+            return cls(core, core.plan(Store(core.compiler).create(tables)), timeout)
         except BaseException:
             core.close()
             raise
-        return handle
 
     @classmethod
     def open(
@@ -105,7 +104,7 @@ class Database:
         core = Core.from_url(url_to_open(path), options, trace=trace, trace_values=trace_values)
         store = Store(core.compiler)
         try:
-            return cls(core, core.plan(store.open() if verify else store.load()), timeout)
+            return cls(core, core.plan(store.open() if verify else store.kept()), timeout)
         except BaseException:
             core.close()
             raise
@@ -137,13 +136,19 @@ class Database:
     def set_schema(self, schema: Schema) -> None:
         """Take another schema for this handle, which `migrate` is then to bring about. Writes nothing."""
         self._target = tables_of(schema)
-        self._context.replace_tables(self._target)
+        self._context = self._context.with_tables(self._target, None)
 
     def migrate(self, migrations: Sequence[Mapping[str, Any]] | str) -> None:
-        """Apply the migrations that are not applied yet, each as a whole or not at all."""
+        """Apply the migrations that are not applied yet, each as a whole or not at all.
+
+        After an error the handle goes on with the schema that the database has; what `set_schema` gave
+        is kept for the next `migrate`.
+        """
         from rowstead.kit.migrating import migrate_kit_plan
 
         self._open_ones.refuse_within(owner(), "migrate")
+        if self._target is None:
+            self._load()
         compiler = self.database.compiler
         plan = migrate_kit_plan(
             migrations,
@@ -154,10 +159,27 @@ class Database:
             compiler.codec,
             compiler.paramstyle,
         )
-        self.database.plan(plan)
-        self._context.replace_tables(self.database.plan(self._store.load()))
+        try:
+            self.database.plan(plan)
+        except RowsteadError:
+            with suppress(RowsteadError):
+                self._load()
+            raise
+        self._load()
         if self._target is not None and self._target.keys() <= self._context.tables.keys():
             self._target = None
+
+    def _renewed(self) -> None:
+        """As a transaction does when it begins; not where the handle was told another schema."""
+        if self._context.edition is not None:
+            self._load()
+
+    def _load(self, session: Session | None = None) -> Context:
+        """Go on with the schema that the database has, as a session of it sees it."""
+        kept = (session or self.database).plan(self._store.kept())
+        if kept.edition != self._context.edition:
+            self._context = self._context.with_tables(kept.tables, kept.edition)
+        return self._context
 
     def _fill(self, table: Table, column: Column, count: int) -> Plan[Sequence[Any]]:
         return fill(self._context.compiler, self._context.functions, table, column, count)
@@ -166,13 +188,22 @@ class Database:
         """Take `count` numbers of a counter, from 1 on; the first. The counter is made on first use.
 
         Where counters are rows of a table (SQLite) and a transaction that was begun here is open, the
-        numbers belong to it.
+        numbers belong to it. ValidationError where the counter has not so many left.
         """
-        if self.database.dialect.sequences is None:
-            mine: list[Transaction] = self._open_ones.of(owner())
-            if mine:
-                return mine[-1].allocate_sequence(name, count)
-        return self.database.plan(_apart(take_block(self._context.compiler, name, count)))
+        compiler = self._context.compiler
+        plan = take_block(compiler, check_name(name), check_count(count))
+        mine: list[Transaction] = self._open_ones.of(owner())
+        if mine and (compiler.dialect.sequences is None or count > 1):
+            # Whoever waits for a counter that one of these holds would wait for himself.
+            return mine[-1].allocate_sequence(name, count)
+        if compiler.dialect.sequences is None:
+            return self.database.plan(_apart(plan))
+        if count > 1:
+            with self._transaction(None) as transaction:
+                return transaction.allocate_sequence(name, count)
+        if not is_known(compiler, name):
+            self.database.plan(found_apart(compiler, name))
+        return self.database.plan(plan)
 
     # Looking closer
 
@@ -240,6 +271,7 @@ class Database:
         a line on the terminal tells, where standard error is one.
         """
         file_format = format_of(target, format)
+        self._renewed()
         self._context.table(table)
         with watched(progress, table) as told, to_write(target) as write:
             plan = export_plan(self._context, table, write, file_format, filter, columns, told)
@@ -261,6 +293,7 @@ class Database:
         """
         self._open_ones.refuse_within(owner(), "import_")
         file_format = format_of(source, format)
+        self._renewed()
         self._context.table(table)
         name = name_of(source)
         with watched(progress, table) as told, to_read(source) as lines:
@@ -276,25 +309,23 @@ class Database:
         End it by `commit` or `rollback`, or use it in `with`. Of two transactions that write the
         same, the first to commit wins, the other gets a ConflictError.
         """
-        return Transaction(self._standing(), self._context, self._open_ones).start()
+        return self._transaction(None).start()
 
-    def _standing(self) -> StandingBlock:
-        return self.database.standing(lock_timeout=self._timeout)
+    def _transaction(self, isolation: str | None) -> Transaction:
+        context = self._context
+        block = self.database.standing(isolation, self._timeout, expected(context.edition))
+        return Transaction(block, context, self._open_ones, self._load)
 
     def transaction(self, function: Callable[[Transaction], T], max_retries: int = 5) -> T:
         """Run `function` in a transaction and commit; again, with a pause, when another was first.
 
         Serializable: a read-add-write never loses an update. The function may run more than once.
         """
-        if isinstance(max_retries, bool) or max_retries < 0:
+        if type(max_retries) is not int or max_retries < 0:
             raise ValidationError(f"max_retries is a whole number from 0 on, not {max_retries!r}")
         self._open_ones.refuse_within(owner(), "another one")
 
-        def block() -> Transaction:
-            standing = self.database.standing("serializable", self._timeout)
-            return Transaction(standing, self._context, self._open_ones)
-
-        return self.database.retry(block, function, max_retries)
+        return self.database.retry(lambda: self._transaction("serializable"), function, max_retries)
 
 
 def _options(timeout: float, statement_timeout: float | None) -> Options:
