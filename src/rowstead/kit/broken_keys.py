@@ -11,11 +11,12 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from rowstead.conditions import VALUE, Listed, Outer, Shape, Subquery
+from rowstead.conditions import read
 from rowstead.constraints import refuses
 from rowstead.kit.context import Context
 from rowstead.plan import Plan
 from rowstead.schema import ForeignKey, Table
+from rowstead.shapes import VALUE, Outer, Shape, Subquery
 
 KEYS_AT_ONCE = 100
 """Rows with a composite key that one question is about."""
@@ -168,7 +169,7 @@ def with_keys(table: Table, names: Sequence[str], rows: Sequence[Row]) -> list[R
     """The stored rows that have what one of these rows has in the columns."""
     if len(names) == 1:
         keys = [row[names[0]] for row in rows]
-        return [Rows(table, ("in", names[0], Listed(None, False)), [keys])] if keys else []
+        return [Rows(table, *read({names[0]: keys}, table))] if keys else []
     shape = ("and", *(("eq", name, VALUE) for name in names))
     chunks = [rows[at : at + KEYS_AT_ONCE] for at in range(0, len(rows), KEYS_AT_ONCE)]
     return [
