@@ -33,8 +33,9 @@
             └── StatementTimeout         the statement ran too long, or waited too long for a lock
 
 Every class has a stable `code`. `table`, `column` and `constraint` are filled where the database
-told us, `pk` where one row's key is known, `retryable` says whether running the same transaction
-again can succeed, and the driver's own exception is `__cause__`. No message ever holds a password.
+told us, `pk` where one row's key is known, `place` where it is one row of many; `retryable` says
+whether running the same transaction again can succeed, and the driver's own exception is `__cause__`.
+No message ever holds a password.
 """
 
 from __future__ import annotations
