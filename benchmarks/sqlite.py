@@ -19,9 +19,9 @@ from benchmarks.model import NewPerson, Person, keyless, plain
 from benchmarks.people import NAMES, named, record, records
 from benchmarks.sql_sqlite import BULK_INSERT, BY_AGE, GET, INDEX, INSERT, SETTINGS, TABLE, stored, unstored
 from rowstead import DB
-from rowstead.compiled import Compiler
 from rowstead.dialects import POSTGRESQL
 from rowstead.rows import calls
+from rowstead.statements.compiled import Compiler
 from rowstead.sync import DB as SyncDB
 
 ROWS = 100_000

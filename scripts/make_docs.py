@@ -22,12 +22,12 @@ from typing import Any
 from pydantic import AwareDatetime, BaseModel
 
 from rowstead import Row, ValidationError
-from rowstead.compiled import Compiler
 from rowstead.dialects import POSTGRESQL, SQLITE
-from rowstead.operators import OPERATORS, Operator
+from rowstead.language.operators import OPERATORS, Operator
 from rowstead.rows.compose import first_call
-from rowstead.schema import column_of
-from rowstead.values import SQLITE_CODEC, encoder
+from rowstead.statements.compiled import Compiler
+from rowstead.tables.schema import column_of
+from rowstead.values.encoders import SQLITE_CODEC, encoder
 
 ROOT = Path(__file__).parent.parent
 

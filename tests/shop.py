@@ -12,16 +12,17 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from rowstead import DB, Row
-from rowstead.aggregates import aggregated
-from rowstead.compiled import Compiler
-from rowstead.conditions import read
-from rowstead.dicts import dict_rows
-from rowstead.ordering import read_order
+from rowstead.language.aggregates import aggregated
+from rowstead.language.conditions import read
+from rowstead.language.ordering import read_order
 from rowstead.plan import Call
-from rowstead.schema import Table
-from rowstead.serialized import friendly, friendly_order
-from rowstead.sources import ctes, joined
+from rowstead.statements.compiled import Compiler
+from rowstead.statements.ctes import ctes
+from rowstead.statements.joins import joined
 from rowstead.sync import DB as SyncDB
+from rowstead.tables.dicts import dict_rows
+from rowstead.tables.schema import Table
+from rowstead.tables.serialized import friendly, friendly_order
 
 
 class Customer(Row):

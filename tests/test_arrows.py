@@ -56,42 +56,16 @@ LAYERS = (
         "drivers",
         "bare: text and values in, records out; a driver knows no table and no statement",
         ("drivers",),
-        only=("drivers", "dialects", "errors", "plan", "values", "waiting", "decimals", "columnar"),
+        only=("drivers", "dialects", "errors", "plan", "values", "waiting"),
     ),
-    Layer("plans", "many statements, without I/O", ("bulk", "paging", "referring", "sequences", "staging")),
-    Layer("compiled", "the cache of texts, over everything that makes a text", ("compiled",)),
-    Layer("sources", "joins and common table expressions as tables", ("sources",)),
-    Layer("statements", "whole statements, put together from conditions and orders", ("statements",)),
-    Layer("keysets", "a place in an order as conditions", ("keysets",)),
-    Layer("criteria", "a condition's shape as a SQL expression", ("criteria",)),
-    Layer("conditions", "a filter, read", ("conditions",)),
-    Layer("shapes", "what a filter is once it is read; its subqueries have an order", ("shapes",)),
-    Layer("readers", "the sort language, and every operator once", ("ordering", "operators")),
-    Layer("aggregates", "aggregate functions, once; groups as a table", ("aggregates",)),
-    Layer("ddl", "what is declared, as SQL: types, constraints, CREATE", ("ddl", "check_sql")),
-    Layer("expressions", "what an operator or a value is made of", ("expressions",)),
-    Layer("columns", "how many values of one column travel", ("column_values",)),
-    Layer(
-        "rules",
-        "what a value must be, and a row; in words and in Python, never in SQL",
-        ("rules", "accepted", "checks", "literals", "patterns"),
-    ),
-    Layer("values", "how each value travels, and back", ("values", "decoders")),
-    Layer("widths", "what a value must fit into; what a written schema calls it", ("widths", "storage")),
-    Layer(
-        "tables",
-        "what a caller may see of a table, its rows as dicts, another notation of filters on it",
-        ("access", "dicts", "serialized"),
-    ),
-    Layer("constraints", "which of a table's declarations an error is about", ("constraints",)),
-    Layer("schema", "what a table is", ("schema",)),
-    Layer("explaining", "a statement that asks for another's plan", ("explaining",)),
+    Layer("plans", "many statements, without I/O", ("plans",)),
+    Layer("statements", "whole statements, put together from the language, as cached texts", ("statements",)),
+    Layer("language", "filters, sorts and aggregates: read to shapes, made expressions", ("language",)),
+    Layer("rules", "what a value must be, and a row; in words and in Python, never in SQL", ("rules",)),
+    Layer("values", "how each value travels, and back; what it must fit into", ("values",)),
+    Layer("tables", "what a table is, what a caller may see of it, its rows as dicts", ("tables",)),
     Layer("dialects", "facts of each database", ("dialects",)),
-    Layer(
-        "bottom",
-        "know each other at most",
-        ("errors", "plan", "waiting", "sentinels", "decimals", "raw", "columnar"),
-    ),
+    Layer("bottom", "know each other at most", ("errors", "plan", "waiting", "sentinels", "raw")),
 )  # fmt: skip
 
 BACKENDS = frozenset(
@@ -321,9 +295,9 @@ def test_a_sound_package_has_no_violation(tmp_path: Path) -> None:
     ],
 )
 def test_an_arrow_up_is_reported_however_it_is_written(tmp_path: Path, text: str) -> None:
-    (found,) = violations(package(tmp_path, {"schema": text, "database": ""}))
-    assert found.startswith("rowstead.schema:")
-    assert found.endswith("imports rowstead.database: an arrow up, from schema to handles")
+    (found,) = violations(package(tmp_path, {"raw": text, "database": ""}))
+    assert found.startswith("rowstead.raw:")
+    assert found.endswith("imports rowstead.database: an arrow up, from bottom to handles")
 
 
 def test_an_import_between_faces_is_reported_in_either_world(tmp_path: Path) -> None:
@@ -342,7 +316,9 @@ def test_a_twin_stands_where_its_original_stands(tmp_path: Path) -> None:
 
 
 def test_a_driver_that_knows_a_table_is_reported(tmp_path: Path) -> None:
-    drivers = package(tmp_path, {"drivers/sqlite": "from rowstead.schema import Table", "schema": ""})
+    drivers = package(
+        tmp_path, {"drivers/sqlite": "from rowstead.tables.schema import Table", "tables/schema": ""}
+    )
     (found,) = violations(drivers)
     assert "drivers may know only drivers, dialects, errors" in found
 
@@ -394,5 +370,5 @@ def test_a_module_without_a_place_is_reported(tmp_path: Path) -> None:
     ],
 )
 def test_core_code_that_asks_for_a_backends_name_is_reported(tmp_path: Path, text: str) -> None:
-    (found,) = violations(package(tmp_path, {"statements": text}))
+    (found,) = violations(package(tmp_path, {"statements/builders": text}))
     assert "asks for a backend's name" in found

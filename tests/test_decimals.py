@@ -10,9 +10,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from rowstead.decimals import decimal_key, decimal_sum, decimal_text, decimal_value
 from rowstead.drivers.sqlite_functions import register
 from rowstead.errors import DataError
+from rowstead.values.decimals import decimal_key, decimal_sum, decimal_text, decimal_value
 
 numbers = st.decimals(allow_nan=False, allow_infinity=False) | st.decimals(
     allow_nan=False, allow_infinity=False, min_value=-10, max_value=10, places=3

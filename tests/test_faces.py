@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from rowstead.operators import SPELLINGS
+from rowstead.language.operators import SPELLINGS
 
 SOURCE = Path(__file__).parent.parent / "src" / "rowstead"
 
@@ -206,8 +206,8 @@ OPERATORS = [
     'shape = ("like", name, VALUE)',
     'if operator == "in": pass',
     'match operator:\n    case "starts_with": pass',
-    "from rowstead.operators import OPERATORS",
-    "from rowstead import operators",
+    "from rowstead.language.operators import OPERATORS",
+    "from rowstead.language import operators",
 ]
 ERRORS = [
     'codes = {"x": errors.DuplicateError, "y": errors.ForeignKeyError}',

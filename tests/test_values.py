@@ -11,10 +11,10 @@ import pytest
 from pydantic import AwareDatetime, BaseModel
 
 from rowstead import DataError, Kind, ValidationError
-from rowstead.decoders import decoder
 from rowstead.plan import ServerTyped
-from rowstead.schema import column_of
-from rowstead.values import any_for_sqlite, encoder, json_text, raw_encoder
+from rowstead.tables.schema import column_of
+from rowstead.values.decoders import decoder
+from rowstead.values.encoders import any_for_sqlite, encoder, json_text, raw_encoder
 
 UTC = datetime.UTC
 EAST = datetime.timezone(datetime.timedelta(hours=2))

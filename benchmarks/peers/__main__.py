@@ -122,13 +122,12 @@ def main(options: argparse.Namespace) -> int:
         write({}, RESULTS, DOCUMENT)
         return 0
     sizes = dict.fromkeys(SIZES, QUICK) if options.quick else SIZES
-    whole = not options.quick and not options.durable and options.peers is None
+    whole = not (options.quick or options.durable or options.only) and options.peers is None
     found = False
     for name, context in contexts(options, sizes).items():
         try:
             with context as database:
                 group = figures(options, database, sizes[name])
-                complete = chosen(options, database, sizes[name]) == rows(database, sizes[name])
         except (SidesDiffer, WorkerFailed, NoEnvironment) as error:
             print(f"{name}: {type(error).__name__}: {error}", file=sys.stderr)
             return 1
@@ -136,7 +135,7 @@ def main(options: argparse.Namespace) -> int:
             continue
         found = True
         print("", name, "", *report.table(group), "", *report.not_first(name, group), sep="\n", flush=True)
-        if options.write or (whole and complete):
+        if options.write or whole:
             write({name: group}, RESULTS, DOCUMENT)
     if not found:
         print(f"no row has {options.only!r} in its name", file=sys.stderr)

@@ -52,15 +52,15 @@ from rowstead.errors import (
 )
 
 if TYPE_CHECKING:
-    from rowstead.access import STRANGER, Access
     from rowstead.migrations import MigrationStatus
-    from rowstead.paging import Page
+    from rowstead.plans.paging import Page
     from rowstead.rows.calls import Query
     from rowstead.rows.db import DB
     from rowstead.rows.row import Row
-    from rowstead.schema import Kind
     from rowstead.sentinels import Inc, Now
     from rowstead.session import Trace
+    from rowstead.tables.access import STRANGER, Access
+    from rowstead.tables.schema import Kind
 
 __version__ = "0.1.0"
 
@@ -113,13 +113,13 @@ __all__ = [
 # Loaded when first asked for, so that the command line answers `--help` without Pydantic and SQLAlchemy.
 _HOMES = {
     "DB": "rowstead.rows.db",
-    "STRANGER": "rowstead.access",
-    "Access": "rowstead.access",
+    "STRANGER": "rowstead.tables.access",
+    "Access": "rowstead.tables.access",
     "Inc": "rowstead.sentinels",
-    "Kind": "rowstead.schema",
+    "Kind": "rowstead.tables.schema",
     "MigrationStatus": "rowstead.migrations",
     "Now": "rowstead.sentinels",
-    "Page": "rowstead.paging",
+    "Page": "rowstead.plans.paging",
     "Query": "rowstead.rows.calls",
     "Row": "rowstead.rows.row",
     "Trace": "rowstead.session",

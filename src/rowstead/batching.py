@@ -13,12 +13,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
-from rowstead.bulk import ServerTable, server_table
-from rowstead.compiled import Compiler, Get, columns_of
 from rowstead.drivers.base import Connection
 from rowstead.errors import PoolTimeout
 from rowstead.plan import Call, Record
+from rowstead.plans.bulk import ServerTable, server_table
 from rowstead.session import Session
+from rowstead.statements.compiled import Compiler, Get, columns_of
 from rowstead.waiting import Waiter, in_background, owner
 
 LARGEST = 1_000

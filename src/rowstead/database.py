@@ -10,7 +10,6 @@ from types import CoroutineType
 from typing import Any, Self, TypeVar
 
 from rowstead.batching import BatchedGets, Crowd  # async only
-from rowstead.compiled import Compiler, Get
 from rowstead.drivers.addresses import LOCK_TIMEOUT
 from rowstead.drivers.base import Connection, Driver, RawResult
 from rowstead.drivers.urls import Options, make_driver
@@ -26,6 +25,7 @@ from rowstead.errors import (
 from rowstead.plan import Call, Copy, Many, ManyReturning, Plan, Read
 from rowstead.session import Session, Trace, Tracer, outcome
 from rowstead.standing import Expected, StandingBlock
+from rowstead.statements.compiled import Compiler, Get
 from rowstead.transaction import Block, Savepoint, Transaction
 from rowstead.waiting import finish, sleep
 

@@ -13,7 +13,6 @@ from time import perf_counter
 from typing import Any, NamedTuple, NoReturn, TypeVar
 
 from rowstead import raw
-from rowstead.compiled import Compiler
 from rowstead.dialects import Dialect
 from rowstead.drivers.base import Connection, Driver, RawResult
 from rowstead.errors import (
@@ -42,7 +41,8 @@ from rowstead.plan import (
     Within,
     arun,
 )
-from rowstead.values import raw_encoder
+from rowstead.statements.compiled import Compiler
+from rowstead.values.encoders import raw_encoder
 from rowstead.waiting import finish, sleep
 
 R = TypeVar("R")

@@ -14,7 +14,6 @@ from time import monotonic
 from types import TracebackType
 from typing import Any, TypeVar
 
-from rowstead.compiled import Compiler
 from rowstead.drivers.base import Connection, Driver, RawResult
 from rowstead.errors import (
     CommitOutcomeUnknown,
@@ -26,6 +25,7 @@ from rowstead.errors import (
 )
 from rowstead.plan import Call, Copy, Many, ManyReturning, Plan, Record
 from rowstead.session import Session, Tracer, is_lost
+from rowstead.statements.compiled import Compiler
 from rowstead.waiting import Lock, finish, owner, sleep, within
 
 R = TypeVar("R")

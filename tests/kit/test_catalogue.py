@@ -12,7 +12,7 @@ import pytest
 from rowstead import ValidationError
 from rowstead.kit import builders as b
 from rowstead.kit.catalogue import differences, tables_of, to_dict, to_json
-from rowstead.schema import Check, Default, ForeignKey, Index, Kind, Rules, Unique
+from rowstead.tables.schema import Check, Default, ForeignKey, Index, Kind, Rules, Unique
 
 Change = Callable[[dict[str, Any]], Any]
 

@@ -14,15 +14,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rowstead import UndefinedColumnError, ValidationError
-from rowstead.check_sql import check_texts
-from rowstead.checks import FALSE, TRUE, UNKNOWN, Tree, columns_of, holds, parse, renamed
-from rowstead.ddl import create_statements
 from rowstead.dialects import POSTGRESQL, SQLITE, Dialect
 from rowstead.drivers.sqlite_functions import register
 from rowstead.kit import builders as b
 from rowstead.kit.catalogue import tables_of
-from rowstead.schema import Table
-from rowstead.values import SQLITE_CODEC, encoder
+from rowstead.rules.checks import FALSE, TRUE, UNKNOWN, Tree, columns_of, holds, parse, renamed
+from rowstead.statements.check_sql import check_texts
+from rowstead.statements.ddl import create_statements
+from rowstead.tables.schema import Table
+from rowstead.values.encoders import SQLITE_CODEC, encoder
 from servers import Server
 
 COLUMNS = [

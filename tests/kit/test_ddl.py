@@ -11,13 +11,13 @@ import sqlalchemy as sa
 
 from conftest import Backend
 from rowstead import DuplicateError, ForeignKeyError, IntegrityError, RestrictError
-from rowstead.constraints import constraint_of, physical_name, short_name, suspects
-from rowstead.ddl import create_statements, metadata_of, parents_first, sqlalchemy_table
 from rowstead.dialects import DIALECTS, POSTGRESQL, SQLITE
 from rowstead.kit import builders as b
 from rowstead.kit.catalogue import tables_of
-from rowstead.schema import Table
+from rowstead.statements.ddl import create_statements, metadata_of, parents_first, sqlalchemy_table
 from rowstead.sync import DB
+from rowstead.tables.constraints import constraint_of, physical_name, short_name, suspects
+from rowstead.tables.schema import Table
 
 from .migrations import raw
 

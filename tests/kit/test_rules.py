@@ -15,15 +15,15 @@ from hypothesis import strategies as st
 
 from conftest import Backend
 from rowstead import CheckError, NotNullError, ValidationError
-from rowstead.ddl import create_statements
 from rowstead.dialects import DIALECTS
 from rowstead.kit import Database
 from rowstead.kit import builders as b
 from rowstead.kit.catalogue import tables_of
-from rowstead.patterns import pattern
-from rowstead.rules import check_row, checker, column_checker
-from rowstead.schema import Column, Table
+from rowstead.rules.columns import check_row, checker, column_checker
+from rowstead.rules.patterns import pattern
+from rowstead.statements.ddl import create_statements
 from rowstead.sync import DB
+from rowstead.tables.schema import Column, Table
 
 UTC = datetime.UTC
 DAY = datetime.date(2024, 2, 29)

@@ -14,11 +14,11 @@ import psycopg
 import pytest
 
 from conftest import POSTGRES_WORDS, Backend
-from rowstead.compiled import Compiler
 from rowstead.dialects import POSTGRESQL
 from rowstead.kit import Database, table, text
 from rowstead.kit import int as int_
-from rowstead.sequences import last_given, pass_by, take
+from rowstead.plans.sequences import last_given, pass_by, take
+from rowstead.statements.compiled import Compiler
 from servers import with_driver
 
 NAMES = ("ids", 'a "quoted" {name} 100%s', "n" * 80)

@@ -12,7 +12,7 @@ import pytest
 from conftest import Backend
 from rowstead.kit import Database, KitError, ValidationError, table, unique
 from rowstead.kit import int as int_
-from rowstead.sequences import LARGEST, last_given
+from rowstead.plans.sequences import LARGEST, last_given
 
 from .conftest import Make
 from .migrations import op, version

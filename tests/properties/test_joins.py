@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rowstead import DB, Row
-from rowstead.aggregates import aggregated
-from rowstead.conditions import read
-from rowstead.schema import Table
-from rowstead.sources import joined
+from rowstead.language.aggregates import aggregated
+from rowstead.language.conditions import read
+from rowstead.statements.joins import joined
+from rowstead.tables.schema import Table
 
 if TYPE_CHECKING:
     from properties.conftest import Handles

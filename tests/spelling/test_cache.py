@@ -6,10 +6,10 @@ import pytest
 from pydantic import create_model
 
 from rowstead import DB, Inc, Row
-from rowstead import compiled as compiled_module
-from rowstead.compiled import MAX_LENGTH, MAX_PARAMS, MAX_TEXTS, Compiler
 from rowstead.dialects import POSTGRESQL, SQLITE
 from rowstead.rows.compose import first_call
+from rowstead.statements import compiled as compiled_module
+from rowstead.statements.compiled import MAX_LENGTH, MAX_PARAMS, MAX_TEXTS, Compiler
 
 
 class User(Row):

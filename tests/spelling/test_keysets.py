@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from rowstead import Row
-from rowstead.compiled import Compiler
 from rowstead.dialects import POSTGRESQL, SQLITE
 from rowstead.rows.calls import walk
+from rowstead.statements.compiled import Compiler
 
 POSTGRES = Compiler(POSTGRESQL, "asyncpg", "numeric_dollar")
 LITE = Compiler(SQLITE, "sqlite", "qmark")

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from rowstead import Now, Row, ValidationError
-from rowstead.compiled import Compiler
 from rowstead.dialects import POSTGRESQL, SQLITE
-from rowstead.operators import OPERATORS
+from rowstead.language.operators import OPERATORS
 from rowstead.rows.compose import first_call
+from rowstead.statements.compiled import Compiler
 
 POSTGRES = Compiler(POSTGRESQL, "asyncpg", "numeric_dollar")
 LITE = Compiler(SQLITE, "sqlite", "qmark")

@@ -10,9 +10,9 @@ from pydantic import create_model
 
 from conftest import Backend
 from rowstead import DB, Inc, Now, Row, ValidationError, sql
-from rowstead.compiled import Compiler
 from rowstead.dialects import POSTGRESQL, SQLITE
 from rowstead.rows.compose import VERBS, first_call
+from rowstead.statements.compiled import Compiler
 
 POSTGRES = Compiler(POSTGRESQL, "asyncpg", "numeric_dollar")
 LITE = Compiler(SQLITE, "sqlite", "qmark")

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from rowstead import DB, DataError, UndefinedColumnError, ValidationError
-from rowstead.aggregates import FUNCTIONS, aggregated
-from rowstead.conditions import read
+from rowstead.language.aggregates import FUNCTIONS, aggregated
+from rowstead.language.conditions import read
 from rowstead.sync import DB as SyncDB
 from shop import SCOPE, Order, Shop, aggregate, filled, filled_sync
 

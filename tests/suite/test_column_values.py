@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from rowstead import DB, Row
-from rowstead.column_values import column_values
-from rowstead.columnar import Columnar, columnar
 from rowstead.errors import ValidationError
-from rowstead.schema import Column, Kind
-from rowstead.values import SQLITE_CODEC, encoder
+from rowstead.tables.schema import Column, Kind
+from rowstead.values.column_values import column_values
+from rowstead.values.columnar import Columnar, columnar
+from rowstead.values.encoders import SQLITE_CODEC, encoder
 
 MOMENT = datetime.datetime(2026, 1, 2, 3, 4, 5, 6)
 ZONE = datetime.timezone(datetime.timedelta(hours=2))

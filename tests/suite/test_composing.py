@@ -12,9 +12,9 @@ from collections.abc import Callable
 from time import perf_counter
 
 from rowstead import Row
-from rowstead.compiled import Compiler
 from rowstead.dialects import POSTGRESQL
 from rowstead.rows import calls
+from rowstead.statements.compiled import Compiler
 
 MOST = 4.0 / 1.0
 TURNS = 120

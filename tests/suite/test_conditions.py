@@ -20,7 +20,7 @@ from rowstead import (
     UndefinedColumnError,
     ValidationError,
 )
-from rowstead.conditions import read
+from rowstead.language.conditions import read
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rowstead import DB, UndefinedColumnError, UndefinedTableError, ValidationError
-from rowstead.sources import ctes
+from rowstead.statements.ctes import ctes
 from rowstead.sync import DB as SyncDB
 from shop import SCOPE, Shop, filled, filled_sync, join, on_eq, select
 

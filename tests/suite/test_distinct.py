@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from rowstead import DB, STRANGER, UndefinedColumnError, ValidationError
-from rowstead.compiled import Compiler
-from rowstead.conditions import read
 from rowstead.dialects import SQLITE
-from rowstead.shapes import Outer
+from rowstead.language.conditions import read
+from rowstead.language.shapes import Outer
+from rowstead.statements.compiled import Compiler
 from rowstead.sync import DB as SyncDB
 from shop import SCOPE, Shop, filled, filled_sync, select
 

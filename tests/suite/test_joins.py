@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from rowstead import DB, DataError, UndefinedColumnError, UndefinedTableError, ValidationError
-from rowstead.dicts import Side, dict_rows, nested_rows
 from rowstead.errors import RowError
-from rowstead.sources import joined
+from rowstead.statements.joins import joined
 from rowstead.sync import DB as SyncDB
+from rowstead.tables.dicts import Side, dict_rows, nested_rows
 from shop import SCOPE, Shop, aggregate, filled, filled_sync, join, on_eq
 
 BY_CUSTOMER = on_eq("o.customer_id", "c.id")

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from rowstead.compiled import Compiler
 from rowstead.dialects import SQLITE
+from rowstead.statements.compiled import Compiler
 from shop import join, on_eq
 
 MOST = 1.3

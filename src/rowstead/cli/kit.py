@@ -21,7 +21,7 @@ from rowstead.errors import StorageError, ValidationError
 from rowstead.kit.catalogue import to_dict
 from rowstead.kit.database import AsyncDatabase
 from rowstead.kit.transfer import json_writer
-from rowstead.schema import Column, Table
+from rowstead.tables.schema import Column, Table
 
 Command = Callable[[AsyncDatabase, argparse.Namespace], Awaitable[int]]
 

@@ -15,13 +15,13 @@ from time import monotonic, sleep
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from rowstead.columnar import columnar
 from rowstead.drivers.base import RawResult
 from rowstead.drivers.sqlite_copy import copy_database
 from rowstead.drivers.sqlite_functions import register
 from rowstead.drivers.sqlite_inserts import of_several_rows
 from rowstead.errors import StatementTimeout, UsageError
 from rowstead.plan import Record
+from rowstead.values.columnar import columnar
 
 T = TypeVar("T")
 

@@ -14,8 +14,8 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
-from rowstead.decimals import decimal_key, decimal_sum, decimal_text, decimals_together
 from rowstead.errors import DataError
+from rowstead.values.decimals import decimal_key, decimal_sum, decimal_text, decimals_together
 
 Stored = int | float | str | bytes | None
 
@@ -85,7 +85,7 @@ def _float_text(value: Any) -> str:
 
 def _json(text: Any) -> str:
     # Pydantic, which writes JSON, is not loaded by what only opens a file.
-    from rowstead.values import json_text
+    from rowstead.values.encoders import json_text
 
     return json_text(json.loads(text))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
-from rowstead.constraints import constraint_of
 from rowstead.errors import (
     CheckError,
     DataError,
@@ -19,8 +18,9 @@ from rowstead.errors import (
 from rowstead.kit.broken_keys import Broken, Row, Rows, is_any, of_changed_rows, of_new_rows, of_parents
 from rowstead.kit.context import Context, key_shape
 from rowstead.plan import Atomic, Call, Plan
-from rowstead.rules import failed_check
-from rowstead.schema import Table
+from rowstead.rules.columns import failed_check
+from rowstead.tables.constraints import constraint_of
+from rowstead.tables.schema import Table
 
 R = TypeVar("R")
 

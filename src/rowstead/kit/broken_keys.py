@@ -11,12 +11,12 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from rowstead.conditions import read
-from rowstead.constraints import refuses
 from rowstead.kit.context import Context
+from rowstead.language.conditions import read
+from rowstead.language.shapes import VALUE, Outer, Shape, Subquery
 from rowstead.plan import Plan
-from rowstead.schema import ForeignKey, Table
-from rowstead.shapes import VALUE, Outer, Shape, Subquery
+from rowstead.tables.constraints import refuses
+from rowstead.tables.schema import ForeignKey, Table
 
 KEYS_AT_ONCE = 100
 """Rows with a composite key that one question is about."""

@@ -12,11 +12,11 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from rowstead.constraints import physical_name
 from rowstead.errors import ValidationError, did_you_mean
 from rowstead.kit.declared import read_table
 from rowstead.kit.entries import distinct, entries, mistake, several
-from rowstead.schema import Column, Default, ForeignKey, Rules, Table
+from rowstead.tables.constraints import physical_name
+from rowstead.tables.schema import Column, Default, ForeignKey, Rules, Table
 
 __all__ = ["differences", "tables_of", "to_dict", "to_json"]
 

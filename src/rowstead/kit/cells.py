@@ -14,8 +14,8 @@ from decimal import Decimal
 from typing import Any
 
 from rowstead.errors import ValidationError
-from rowstead.schema import Column, Kind
-from rowstead.values import json_text, jsonable
+from rowstead.tables.schema import Column, Kind
+from rowstead.values.encoders import json_text, jsonable
 
 Convert = Callable[[Any], Any]
 

@@ -14,8 +14,8 @@ from rowstead.kit.context import Context
 from rowstead.kit.reading import Row, aggregate, count, select
 from rowstead.kit.stored import Store
 from rowstead.plan import Call, Plan, Record
-from rowstead.schema import ForeignKey, Table
-from rowstead.sequences import last_given
+from rowstead.plans.sequences import last_given
+from rowstead.tables.schema import ForeignKey, Table
 
 SOUND = "ok"
 """What a database says of a file without a fault."""

@@ -9,11 +9,11 @@ from typing import Any, cast
 
 from rowstead.errors import did_you_mean
 from rowstead.kit.entries import entries, flag, is_whole, mistake, name_of, number_of, saying_where, several
-from rowstead.patterns import pattern
-from rowstead.rules import checker
-from rowstead.schema import Column, Default, Kind, Rules, Table
-from rowstead.storage import STORAGE
-from rowstead.values import jsonable
+from rowstead.rules.columns import checker
+from rowstead.rules.patterns import pattern
+from rowstead.tables.schema import Column, Default, Kind, Rules, Table
+from rowstead.values.encoders import jsonable
+from rowstead.values.storage import STORAGE
 
 _COLUMN_KEYS = (
     "id",

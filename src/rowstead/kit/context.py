@@ -9,13 +9,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
-from rowstead.accepted import accepting
-from rowstead.compiled import Compiled, Compiler
 from rowstead.errors import UndefinedTableError, ValidationError, did_you_mean, undefined_column
 from rowstead.kit.defaults import Functions
-from rowstead.rules import checker, column_checker
-from rowstead.schema import COMPOSITE_KINDS, Table
-from rowstead.shapes import VALUE, Shape
+from rowstead.language.shapes import VALUE, Shape
+from rowstead.rules.accepted import accepting
+from rowstead.rules.columns import checker, column_checker
+from rowstead.statements.compiled import Compiled, Compiler
+from rowstead.tables.schema import COMPOSITE_KINDS, Table
 
 T = TypeVar("T")
 

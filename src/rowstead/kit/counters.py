@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
-from rowstead.compiled import Compiler
 from rowstead.errors import UndefinedColumnError, UndefinedTableError, ValidationError
 from rowstead.kit.context import Context
 from rowstead.kit.defaults import counters_of
 from rowstead.kit.reading import aggregate
 from rowstead.plan import Plan
-from rowstead.schema import Table
-from rowstead.sequences import LARGEST, pass_by
+from rowstead.plans.sequences import LARGEST, pass_by
+from rowstead.statements.compiled import Compiler
+from rowstead.tables.schema import Table
 
 Counted: TypeAlias = tuple[str, str, str]
 """A table, a column of it, and the counter that it takes numbers from."""

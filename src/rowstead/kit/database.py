@@ -8,11 +8,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self, TypeVar
 
-from rowstead.conditions import Where
 from rowstead.database import Database as Core
 from rowstead.drivers.addresses import LOCK_TIMEOUT, Options
 from rowstead.errors import RowsteadError, ValidationError
-from rowstead.explaining import explain
 from rowstead.kit import reading
 from rowstead.kit.catalogue import tables_of
 from rowstead.kit.checking import problems
@@ -27,11 +25,13 @@ from rowstead.kit.stored import Kept, Store, expected
 from rowstead.kit.transaction import AsyncTransaction
 from rowstead.kit.transfer import Import, Imported, rows_of
 from rowstead.kit.transfer import export as export_plan
-from rowstead.ordering import Sort
+from rowstead.language.conditions import Where
+from rowstead.language.ordering import Sort
 from rowstead.plan import Atomic, Plan
-from rowstead.schema import Column, Table
-from rowstead.sequences import check_count, check_name, found_apart, is_known, take_block
+from rowstead.plans.sequences import check_count, check_name, found_apart, is_known, take_block
 from rowstead.session import Session, Trace
+from rowstead.statements.explaining import explain
+from rowstead.tables.schema import Column, Table
 from rowstead.waiting import owner
 
 T = TypeVar("T")

@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from rowstead.checks import parse
-from rowstead.dicts import dict_rows
 from rowstead.errors import did_you_mean
 from rowstead.kit.columns import check_default, read_column
 from rowstead.kit.entries import (
@@ -24,8 +22,10 @@ from rowstead.kit.entries import (
     saying_where,
     several,
 )
-from rowstead.rules import rule_trees
-from rowstead.schema import COMPOSITE_KINDS, Check, Column, ForeignKey, Index, Table, Unique
+from rowstead.rules.checks import parse
+from rowstead.rules.columns import rule_trees
+from rowstead.tables.dicts import dict_rows
+from rowstead.tables.schema import COMPOSITE_KINDS, Check, Column, ForeignKey, Index, Table, Unique
 
 ACTIONS = ("restrict", "cascade", "set_null")
 INDEX_KINDS = ("bitmap", "min_hash", "learned_range", "ann", "fulltext", "sparse", "btree", "hash")

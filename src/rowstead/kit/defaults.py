@@ -13,11 +13,11 @@ from collections.abc import Callable, Mapping, Sequence
 from time import time_ns
 from typing import Any, cast
 
-from rowstead.compiled import Compiler
 from rowstead.errors import RowsteadError, ValidationError, did_you_mean
 from rowstead.plan import Plan
-from rowstead.schema import Column, Kind, Table
-from rowstead.sequences import take
+from rowstead.plans.sequences import take
+from rowstead.statements.compiled import Compiler
+from rowstead.tables.schema import Column, Kind, Table
 
 Functions = Mapping[str, Callable[[], Any]]
 """Custom defaults by name."""

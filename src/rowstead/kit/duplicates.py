@@ -9,7 +9,7 @@ from rowstead.kit.blame import blame_row
 from rowstead.kit.broken_keys import Row, different, key_of, with_keys
 from rowstead.kit.context import Context
 from rowstead.plan import Plan
-from rowstead.schema import Table
+from rowstead.tables.schema import Table
 
 
 def blame_duplicate(

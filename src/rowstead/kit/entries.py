@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
-from rowstead.constraints import MAX_NAME
 from rowstead.errors import ValidationError, did_you_mean
+from rowstead.tables.constraints import MAX_NAME
 
 T = TypeVar("T")
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rowstead.errors import ValidationError
-from rowstead.widths import bounds
+from rowstead.values.widths import bounds
 
 _LEAST, _GREATEST = bounds(64)
 _VERSIONS = 1 << 32

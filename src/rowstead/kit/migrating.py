@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rowstead.compiled import Compiler
 from rowstead.dialects import Dialect
 from rowstead.kit.defaults import sequences_of
 from rowstead.migrations import LOCK_TIMEOUT, OnEvent, migrate_operations_plan
 from rowstead.migrations.store import Fill, SchemaStore
 from rowstead.plan import Plan
-from rowstead.schema import Column, Table
-from rowstead.sequences import found
+from rowstead.plans.sequences import found
+from rowstead.statements.compiled import Compiler
+from rowstead.tables.schema import Column, Table
 
 Migrations = Sequence[Mapping[str, Any]] | str
 """`[{"version": 1, "name": "init", "ops": [{"create_table": {"name": "users"}}, …]}, …]`, or its JSON."""

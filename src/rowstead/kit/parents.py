@@ -13,7 +13,7 @@ from rowstead.errors import ValidationError
 from rowstead.kit.context import Context, checked
 from rowstead.kit.reading import Row, count, select
 from rowstead.plan import Plan
-from rowstead.schema import ForeignKey, Table
+from rowstead.tables.schema import ForeignKey, Table
 
 Values = tuple[Any, ...]
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
-from rowstead.accepted import exact_types
-from rowstead.aggregates import aggregated
-from rowstead.compiled import Compiled
-from rowstead.conditions import Where, read, read_count
 from rowstead.errors import ValidationError
 from rowstead.kit.context import Context, columns_of, key_shape, key_values, several
-from rowstead.ordering import Sort, read_order, sortable
+from rowstead.language.aggregates import aggregated
+from rowstead.language.conditions import Where, read, read_count
+from rowstead.language.ordering import Sort, read_order, sortable
 from rowstead.plan import Call, first_value
-from rowstead.schema import Kind, Table
-from rowstead.serialized import friendly, friendly_order
-from rowstead.sources import Ctes, ctes, joined
+from rowstead.rules.accepted import exact_types
+from rowstead.statements.compiled import Compiled
+from rowstead.statements.ctes import Ctes, ctes
+from rowstead.statements.joins import joined
+from rowstead.tables.schema import Kind, Table
+from rowstead.tables.serialized import friendly, friendly_order
 
 Row = dict[str, Any]
 Specifications = Sequence[Mapping[str, Any]]

@@ -12,10 +12,7 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import Any, NamedTuple
 
-from rowstead.compiled import Compiled, Compiler
-from rowstead.ddl import create_statements
 from rowstead.dialects import Dialect
-from rowstead.dicts import dict_rows
 from rowstead.errors import (
     DuplicateError,
     StatementError,
@@ -26,12 +23,15 @@ from rowstead.errors import (
 from rowstead.kit.catalogue import tables_of, to_json
 from rowstead.kit.counters import counted_columns, go_behind_rows
 from rowstead.kit.defaults import sequences_of
+from rowstead.language.shapes import EVERYTHING, VALUE
 from rowstead.plan import Atomic, Call, Plan, Record, first_value
-from rowstead.schema import Column, Kind, Table
-from rowstead.sequences import COUNTERS, found
-from rowstead.shapes import EVERYTHING, VALUE
+from rowstead.plans.sequences import COUNTERS, found
 from rowstead.standing import Expected
-from rowstead.statements import Target
+from rowstead.statements.builders import Target
+from rowstead.statements.compiled import Compiled, Compiler
+from rowstead.statements.ddl import create_statements
+from rowstead.tables.dicts import dict_rows
+from rowstead.tables.schema import Column, Kind, Table
 
 SCHEMA = Table(
     "_rowstead_schema",

@@ -6,16 +6,16 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar, overload
 
-from rowstead.conditions import Where
 from rowstead.errors import HandleClosed, StatementTimeout
 from rowstead.kit import reading, writing
 from rowstead.kit.context import Context
 from rowstead.kit.counters import counted_columns, go_behind_rows
 from rowstead.kit.open_transactions import OpenTransactions, waiting_for_itself
 from rowstead.kit.reading import Row, Specifications
-from rowstead.ordering import Sort
+from rowstead.language.conditions import Where
+from rowstead.language.ordering import Sort
 from rowstead.plan import Call, Plan
-from rowstead.sequences import check_count, check_name, found_apart, is_known, take_block
+from rowstead.plans.sequences import check_count, check_name, found_apart, is_known, take_block
 from rowstead.standing import StandingBlock, StandingTransaction
 from rowstead.waiting import owner
 

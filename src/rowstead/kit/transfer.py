@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple, cast
 
-from rowstead.conditions import Where, read
 from rowstead.errors import DuplicateError, IntegrityError, ValidationError
 from rowstead.kit import writing
 from rowstead.kit.cells import from_cell, from_json_value, parse_json, to_cell, to_json_value
@@ -24,10 +23,11 @@ from rowstead.kit.files import Lines
 from rowstead.kit.parents import parents_first, refers_to_itself
 from rowstead.kit.progress import Progress
 from rowstead.kit.reading import count, get_by_pk, select
-from rowstead.ordering import read_order
-from rowstead.paging import Walk
+from rowstead.language.conditions import Where, read
+from rowstead.language.ordering import read_order
 from rowstead.plan import Atomic, Plan
-from rowstead.schema import Table
+from rowstead.plans.paging import Walk
+from rowstead.tables.schema import Table
 
 PAGE = 1000
 """Rows that are read or written at a time."""

@@ -7,9 +7,6 @@ from itertools import islice
 from operator import itemgetter
 from typing import Any, cast
 
-from rowstead import bulk
-from rowstead.columnar import Columnar
-from rowstead.conditions import Where, read
 from rowstead.errors import DuplicateError, RestrictError, RowNotFound, ValidationError
 from rowstead.kit.blame import at_place, blame_given, blame_row, blaming, row_of_key
 from rowstead.kit.broken_keys import Rows
@@ -26,12 +23,15 @@ from rowstead.kit.context import (
 from rowstead.kit.counters import pass_by_before
 from rowstead.kit.defaults import NULL, chosen_by_hand, counters_of, fill, refreshed
 from rowstead.kit.duplicates import blame_duplicate
+from rowstead.language.conditions import Where, read
+from rowstead.language.shapes import EVERYTHING, VALUE, has_subquery
 from rowstead.plan import Atomic, Plan
-from rowstead.rules import check_row
-from rowstead.schema import Column, Table
-from rowstead.sequences import passing_by
-from rowstead.shapes import EVERYTHING, VALUE, has_subquery
-from rowstead.statements import Target
+from rowstead.plans import bulk
+from rowstead.plans.sequences import passing_by
+from rowstead.rules.columns import check_row
+from rowstead.statements.builders import Target
+from rowstead.tables.schema import Column, Table
+from rowstead.values.columnar import Columnar
 
 CHUNK = 10_000
 """Rows of an `insert_many` that are held, checked and numbered at a time."""

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rowstead.compiled import Compiler
 from rowstead.dialects import Dialect
 from rowstead.migrations.facts import facts_of
 from rowstead.migrations.formats import plain
@@ -18,7 +17,8 @@ from rowstead.migrations.migration import Migration, MigrationEvent, MigrationSt
 from rowstead.migrations.runner import Runner
 from rowstead.migrations.store import Fill, SchemaStore
 from rowstead.plan import Plan
-from rowstead.schema import Table
+from rowstead.statements.compiled import Compiler
+from rowstead.tables.schema import Table
 
 __all__ = [
     "LOCK_TIMEOUT",

@@ -12,10 +12,10 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from rowstead.compiled import Compiler
-from rowstead.conditions import read
-from rowstead.decoders import decoder
 from rowstead.errors import ForeignKeyError, NotNullError, ValidationError
+from rowstead.language.conditions import read
+from rowstead.language.ordering import read_order
+from rowstead.language.shapes import EVERYTHING, VALUE
 from rowstead.migrations.bodies import statements_of
 from rowstead.migrations.changes import Altered, Change, Created, Dropped, Ran, Renamed
 from rowstead.migrations.conversions import Conversion, conversion
@@ -24,11 +24,11 @@ from rowstead.migrations.refusals import declaring, declaring_in_any
 from rowstead.migrations.renaming import changed
 from rowstead.migrations.store import Fill
 from rowstead.migrations.unexplained import same_type
-from rowstead.ordering import read_order
 from rowstead.plan import Call, Many, Plan
-from rowstead.rules import column_checker
-from rowstead.schema import Column, Table
-from rowstead.shapes import EVERYTHING, VALUE
+from rowstead.rules.columns import column_checker
+from rowstead.statements.compiled import Compiler
+from rowstead.tables.schema import Column, Table
+from rowstead.values.decoders import decoder
 
 if TYPE_CHECKING:
     from rowstead.migrations.rendering import Renderer

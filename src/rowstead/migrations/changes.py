@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from rowstead.migrations.operations import Operation
 from rowstead.migrations.renaming import changed, names_in
 from rowstead.migrations.unexplained import PARTS, Part, same_column, same_part
-from rowstead.schema import Table
+from rowstead.tables.schema import Table
 
 
 @dataclass(frozen=True, slots=True)

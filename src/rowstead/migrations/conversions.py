@@ -21,7 +21,7 @@ from rowstead.migrations.survivors import (
     json_of_text,
     text_of_bytes,
 )
-from rowstead.schema import Column, Kind
+from rowstead.tables.schema import Column, Kind
 
 
 @dataclass(frozen=True, slots=True)

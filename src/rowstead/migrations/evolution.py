@@ -40,7 +40,7 @@ from rowstead.migrations.renaming import (
     reread_check,
 )
 from rowstead.migrations.unexplained import PARTS, Part, part_of, same_column, same_kind, same_part
-from rowstead.schema import Check, Column, ForeignKey, Index, Table, Unique
+from rowstead.tables.schema import Check, Column, ForeignKey, Index, Table, Unique
 
 
 class Evolution:

@@ -31,10 +31,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.schema import CreateTable
 
-from rowstead.compiled import text_of, tidy
 from rowstead.dialects import Dialect
 from rowstead.migrations.migration import Migration, digest_of
 from rowstead.plan import Call, Plan, Record
+from rowstead.statements.compiled import text_of, tidy
 
 LEDGER = "_rowstead_migrations"
 

@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import version as version_of
 from typing import Any
 
-from rowstead.compiled import Compiler
 from rowstead.errors import (
     ForeignKeyError,
     MigrationError,
@@ -35,7 +34,8 @@ from rowstead.migrations.runner import Runner
 from rowstead.migrations.store import Fill, SchemaStore
 from rowstead.migrations.unexplained import unexplained
 from rowstead.plan import Plan
-from rowstead.schema import Table
+from rowstead.statements.compiled import Compiler
+from rowstead.tables.schema import Table
 
 SOURCE = "kit"
 _WITH_SQL = frozenset({RAW, *BODIES, "drop_view", "drop_trigger"})

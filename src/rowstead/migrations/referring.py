@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from rowstead.migrations.unexplained import Part
-from rowstead.schema import Index, Table, Unique
+from rowstead.tables.schema import Index, Table, Unique
 
 
 def is_unique(table: Table, columns: Iterable[str]) -> bool:

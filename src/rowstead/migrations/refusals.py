@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from rowstead.constraints import constraint_of
 from rowstead.errors import CheckError, DuplicateError, ForeignKeyError, IntegrityError, RowsteadError
 from rowstead.plan import Plan
-from rowstead.schema import Table
+from rowstead.tables.constraints import constraint_of
+from rowstead.tables.schema import Table
 
 Tables = Mapping[str, Table]
 

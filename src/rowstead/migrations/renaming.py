@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from rowstead import checks
-from rowstead.schema import Check, Column, ForeignKey, Index, Table, Unique
+from rowstead.rules import checks
+from rowstead.tables.schema import Check, Column, ForeignKey, Index, Table, Unique
 
 Names = Mapping[str, str]
 """Old name -> new name; what is not in it keeps its name."""

@@ -15,12 +15,12 @@ from alembic.ddl.impl import DefaultImpl
 from alembic.operations import BatchOperations, Operations, ops
 from alembic.runtime.migration import MigrationContext
 
-from rowstead import ddl
 from rowstead.dialects import Dialect
 from rowstead.migrations.conversions import Conversion
 from rowstead.migrations.renaming import changed
 from rowstead.migrations.unexplained import same_type
-from rowstead.schema import Column, Table
+from rowstead.statements import ddl
+from rowstead.tables.schema import Column, Table
 
 _PARAMSTYLE = "named"
 """One in which no character of a text has to be doubled; there are no parameters."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
 from rowstead.plan import Plan
-from rowstead.schema import Column, Table
+from rowstead.tables.schema import Column, Table
 
 
 class SchemaStore(Protocol):

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from rowstead.schema import Column
-from rowstead.values import json_text
-from rowstead.widths import float32, narrowed
+from rowstead.tables.schema import Column
+from rowstead.values.encoders import json_text
+from rowstead.values.widths import float32, narrowed
 
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,99})(\.[0-9]{1,99})?([eE][+-]?[0-9]{1,3})?")
 """What every database reads as the same number."""

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
-from rowstead.schema import Check, Column, ForeignKey, Index, Table, Unique
+from rowstead.tables.schema import Check, Column, ForeignKey, Index, Table, Unique
 
 Part: TypeAlias = Unique | Index | ForeignKey | Check
 

@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
-from rowstead import bulk
-from rowstead.access import FULL_ACCESS, Access
-from rowstead.compiled import MAX_TEXTS, Compiler
-from rowstead.conditions import Where, read, read_count
 from rowstead.errors import ValidationError, did_you_mean
-from rowstead.ordering import Order, Sort, read_order
-from rowstead.paging import Page, Walk, counted_page, following_page
+from rowstead.language.conditions import Where, read, read_count
+from rowstead.language.ordering import Order, Sort, read_order
+from rowstead.language.shapes import Shape, has_subquery, is_everything, is_plain, listed
 from rowstead.plan import Call, Plan, Record, first_value
+from rowstead.plans import bulk
+from rowstead.plans.paging import Page, Walk, counted_page, following_page
 from rowstead.rows.given import (
     KEY_TYPES,
     by_key,
@@ -28,9 +27,10 @@ from rowstead.rows.given import (
 )
 from rowstead.rows.results import carry, carry_all
 from rowstead.rows.row import Row
-from rowstead.schema import Table
-from rowstead.shapes import Shape, has_subquery, is_everything, is_plain, listed
-from rowstead.statements import Target, require_key
+from rowstead.statements.builders import Target, require_key
+from rowstead.statements.compiled import MAX_TEXTS, Compiler
+from rowstead.tables.access import FULL_ACCESS, Access
+from rowstead.tables.schema import Table
 
 R = TypeVar("R", bound=Row)
 

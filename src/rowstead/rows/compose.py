@@ -6,15 +6,15 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from rowstead.access import FULL_ACCESS, Access
-from rowstead.bulk import assuming
-from rowstead.compiled import Compiler
 from rowstead.dialects import POSTGRESQL
 from rowstead.errors import ValidationError, did_you_mean
 from rowstead.plan import Call, Many, ManyReturning, Plan, Step
+from rowstead.plans.bulk import assuming
 from rowstead.rows import calls
 from rowstead.rows.calls import Query
 from rowstead.rows.row import Row
+from rowstead.statements.compiled import Compiler
+from rowstead.tables.access import FULL_ACCESS, Access
 
 
 def _get(compiler: Compiler, model: type[Row], /, **named: Any) -> Call[Any]:

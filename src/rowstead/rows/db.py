@@ -6,16 +6,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar, cast, overload
 
-from rowstead.access import FULL_ACCESS, Access
-from rowstead.conditions import Where
 from rowstead.database import Database
 from rowstead.drivers.addresses import Options
 from rowstead.drivers.base import Driver
 from rowstead.errors import HandleClosed, RowsteadError, UsageError, ValidationError
+from rowstead.language.conditions import Where
+from rowstead.language.ordering import Sort
 from rowstead.migrations import MigrationStatus, migrate_in_transaction_plan, migrate_plan, status_plan
-from rowstead.ordering import Sort
-from rowstead.paging import Page
 from rowstead.plan import Call
+from rowstead.plans.paging import Page
 from rowstead.rows import calls, results
 from rowstead.rows.blocks import TransactionBlock
 from rowstead.rows.calls import Query
@@ -23,6 +22,7 @@ from rowstead.rows.compose import first_call
 from rowstead.rows.raw import RawSQL
 from rowstead.rows.row import Row
 from rowstead.session import Session, Trace
+from rowstead.tables.access import FULL_ACCESS, Access
 from rowstead.transaction import Transaction
 
 R = TypeVar("R", bound=Row)

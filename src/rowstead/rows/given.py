@@ -12,15 +12,15 @@ from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter, itemgetter
 from typing import Any, NamedTuple
 
-from rowstead.bulk import Group
-from rowstead.columnar import Columnar
-from rowstead.conditions import read
 from rowstead.errors import ValidationError
+from rowstead.language.conditions import read
+from rowstead.language.shapes import VALUE, Shape
+from rowstead.plans.bulk import Group
 from rowstead.rows.row import Row
-from rowstead.schema import Table
 from rowstead.sentinels import Inc, Now
-from rowstead.shapes import VALUE, Shape
-from rowstead.statements import Target, require_key
+from rowstead.statements.builders import Target, require_key
+from rowstead.tables.schema import Table
+from rowstead.values.columnar import Columnar
 
 MAX_CHOICES = 256
 """How many sets of fields are kept for each table."""

@@ -26,7 +26,7 @@ from pydantic import BaseModel
 from pydantic_core import SchemaValidator
 
 from rowstead.plan import Record
-from rowstead.schema import Decode
+from rowstead.tables.schema import Decode
 
 WORTHWHILE = 32
 """Rows from which making them at once is faster than validating each."""

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeVar
 
-from rowstead.compiled import Compiler
-from rowstead.decoders import decoder
-from rowstead.explaining import explain as explain
 from rowstead.plan import Plan, Record
 from rowstead.rows.row import Row
+from rowstead.statements.compiled import Compiler
+from rowstead.statements.explaining import explain as explain
+from rowstead.values.decoders import decoder
 
 R = TypeVar("R", bound=Row)
 

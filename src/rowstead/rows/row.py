@@ -11,7 +11,7 @@ from pydantic import ValidationError as PydanticError
 from rowstead.errors import RowError, ValidationError, undefined_column
 from rowstead.plan import Record
 from rowstead.rows.hydrate import WORTHWHILE, at_once, plain_defaults, unchecked
-from rowstead.schema import Column, Decode, Hydrate, Table, column_of, split_name
+from rowstead.tables.schema import Column, Decode, Hydrate, Table, column_of, split_name
 
 
 class Row(BaseModel):

@@ -9,7 +9,6 @@ from contextlib import AbstractContextManager
 from time import monotonic
 from typing import Any, Self, TypeVar
 
-from rowstead.compiled import Compiler
 from rowstead.drivers.addresses import LOCK_TIMEOUT
 from rowstead.errors import (
     ConflictError,
@@ -21,6 +20,7 @@ from rowstead.errors import (
     UsageError,
 )
 from rowstead.plan import Call, Copy, Many, ManyReturning, Plan, Read
+from rowstead.statements.compiled import Compiler
 from rowstead.sync.drivers.base import Connection, Driver, RawResult
 from rowstead.sync.drivers.urls import Options, make_driver
 from rowstead.sync.session import Session, Trace, Tracer, outcome

@@ -14,7 +14,6 @@ from time import perf_counter
 from typing import Any, NoReturn, TypeVar
 
 from rowstead import raw
-from rowstead.compiled import Compiler
 from rowstead.dialects import Dialect
 from rowstead.errors import (
     DisconnectedError,
@@ -44,9 +43,10 @@ from rowstead.plan import (
 )
 from rowstead.session import Trace as Trace
 from rowstead.session import Tracer as Tracer
+from rowstead.statements.compiled import Compiler
 from rowstead.sync.drivers.base import Connection, Driver, RawResult
 from rowstead.sync.waiting import finish, sleep
-from rowstead.values import raw_encoder
+from rowstead.values.encoders import raw_encoder
 
 R = TypeVar("R")
 

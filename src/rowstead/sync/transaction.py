@@ -15,7 +15,6 @@ from time import monotonic
 from types import TracebackType
 from typing import Any, TypeVar
 
-from rowstead.compiled import Compiler
 from rowstead.errors import (
     CommitOutcomeUnknown,
     DisconnectedError,
@@ -25,6 +24,7 @@ from rowstead.errors import (
     UsageError,
 )
 from rowstead.plan import Call, Copy, Many, ManyReturning, Plan, Record
+from rowstead.statements.compiled import Compiler
 from rowstead.sync.drivers.base import Connection, Driver, RawResult
 from rowstead.sync.session import Session, Tracer, is_lost
 from rowstead.sync.waiting import Lock, finish, owner, sleep, within

@@ -7,14 +7,13 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar, cast, overload
 
-from rowstead.access import FULL_ACCESS, Access
-from rowstead.conditions import Where
 from rowstead.drivers.addresses import Options
 from rowstead.errors import HandleClosed, RowsteadError, UsageError, ValidationError
+from rowstead.language.conditions import Where
+from rowstead.language.ordering import Sort
 from rowstead.migrations import MigrationStatus, migrate_in_transaction_plan, migrate_plan, status_plan
-from rowstead.ordering import Sort
-from rowstead.paging import Page
 from rowstead.plan import Call
+from rowstead.plans.paging import Page
 from rowstead.rows import calls, results
 from rowstead.rows.calls import Query
 from rowstead.rows.compose import first_call
@@ -25,6 +24,7 @@ from rowstead.sync.rows.blocks import TransactionBlock
 from rowstead.sync.rows.raw import RawSQL
 from rowstead.sync.session import Session, Trace
 from rowstead.sync.transaction import Transaction
+from rowstead.tables.access import FULL_ACCESS, Access
 
 R = TypeVar("R", bound=Row)
 T = TypeVar("T")

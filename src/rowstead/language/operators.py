@@ -1,0 +1,247 @@
+"""The operators of the condition language: one entry each, and no other place knows them.
+
+An entry says how the operator is spelled, what operand it takes, what None means for it, on which
+kinds of column it makes sense, and what SQL it becomes. Adding an operator is adding an entry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.sql.elements import quoted_name
+from sqlalchemy.sql.functions import Function
+
+from rowstead.errors import ValidationError
+from rowstead.language.expressions import Around, Expression, Joined, Slots
+from rowstead.tables.schema import COMPOSITE_KINDS, TEXT_KINDS, Column, Kind
+
+SHORT_LIST = 16
+"""Lists up to this length are spelled `IN ($1, $2, …)`; longer ones travel as one parameter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What an operator is applied to: a column, the SQL that stands for it, and the slots for operands."""
+
+    column: Column
+    sql: Expression
+    slots: Slots
+    nullable: bool
+
+
+Build = Callable[[Target, Any], Expression]
+"""(target, operand) -> SQL. The operand is an expression, or what `takes` says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """One operator. `takes`: "one" value, "none", "two", a "list" or a "query"."""
+
+    name: str
+    build: Build
+    takes: str = "one"
+    spellings: tuple[str, ...] = ()
+    on_none: str | None = None
+    """The operator that None turns this one into; without one None is refused."""
+    text_only: bool = False
+    on_bytes: bool = False
+    """Whether one for text works on bytes too."""
+    on_composite: bool = False
+    """Whether it can be applied to JSON and list columns."""
+    pattern: Callable[[str], str] | None = None
+    """What turns a pattern into GLOB's, where the database has no case-sensitive LIKE."""
+
+
+def _compare(spell: Callable[[Expression, Expression], Expression]) -> Build:
+    def build(target: Target, operand: Expression) -> Expression:
+        slots = target.slots
+        return spell(slots.ordered(target.column, target.sql), slots.ordered(target.column, operand))
+
+    return build
+
+
+def _between(target: Target, operand: Sequence[Expression]) -> Expression:
+    low, high = (target.slots.ordered(target.column, o) for o in operand)
+    return target.slots.ordered(target.column, target.sql).between(low, high)
+
+
+@dataclass(frozen=True, slots=True)
+class ListOperand:
+    """A list as the shape has it: how many values, whether NULL is among them, and their SQL."""
+
+    values: Sequence[Expression] | Expression
+    has_null: bool
+
+    @property
+    def empty(self) -> bool:
+        return isinstance(self.values, Sequence) and not self.values
+
+
+def _is_in(target: Target, operand: ListOperand) -> Expression:
+    if operand.empty:
+        return target.sql.is_(None) if operand.has_null else sa.false()
+    found = _membership(target, operand.values, "IN")
+    return sa.or_(found, target.sql.is_(None)) if operand.has_null else found
+
+
+def _is_not_in(target: Target, operand: ListOperand) -> Expression:
+    if operand.empty:
+        return target.sql.is_not(None) if operand.has_null else sa.true()
+    missing = _membership(target, operand.values, "NOT IN")
+    if operand.has_null:
+        return sa.and_(missing, target.sql.is_not(None)) if target.nullable else missing
+    return sa.or_(missing, target.sql.is_(None)) if target.nullable else missing
+
+
+def _membership(target: Target, values: Sequence[Expression] | Expression, word: str) -> Expression:
+    if not isinstance(values, Sequence):
+        if target.slots.dialect.array_params:
+            spell = (" = ANY(", ")") if word == "IN" else (" <> ALL(", ")")
+        else:
+            spell = (f" {word} ", "")
+        return Joined(target.sql, Around(spell[0], values, spell[1]))
+    return target.sql.in_(values) if word == "IN" else target.sql.not_in(values)
+
+
+def _like(target: Target, operand: Expression) -> Expression:
+    if target.slots.dialect.like_is_glob:
+        return target.sql.op("GLOB")(operand)
+    return target.sql.like(operand, escape="")
+
+
+def _ilike(target: Target, operand: Expression) -> Expression:
+    function = target.slots.dialect.ilike
+    if function is not None:
+        return Function(function, operand, target.sql)
+    return target.sql.ilike(operand, escape="")
+
+
+def _position(target: Target, operand: Expression) -> Expression:
+    dialect = target.slots.dialect
+    # Quoted, since "position" alone would be the SQL standard's own syntax.
+    name = quoted_name(dialect.bytes_position, True) if _is_bytes(target.column) else dialect.position
+    return Function(name, target.sql, operand, type_=sa.Integer())
+
+
+def _is_bytes(column: Column) -> bool:
+    return column.kind is Kind.BYTES
+
+
+def _contains(target: Target, operand: Expression) -> Expression:
+    return _position(target, operand) > sa.text("0")
+
+
+def _starts_with(target: Target, operand: Expression) -> Expression:
+    if _is_bytes(target.column):
+        return _position(target, operand) == sa.text("1")
+    if target.slots.dialect.like_is_glob:
+        return target.sql.op("GLOB")(operand)
+    return Function("starts_with", target.sql, operand)
+
+
+def _regex(target: Target, operand: Expression) -> Expression:
+    if not target.slots.dialect.regex:
+        raise ValidationError(
+            f"{target.slots.dialect.name} has no regular expressions; use like, contains or starts_with",
+            column=target.column.name,
+        )
+    return target.sql.op("~")(operand)
+
+
+_GLOB_LITERAL = str.maketrans({"*": "[*]", "?": "[?]", "[": "[[]"})
+
+
+def glob_of_like(pattern: str) -> str:
+    """GLOB's spelling of a LIKE pattern without an escape character."""
+    return pattern.translate(_GLOB_LITERAL).replace("%", "*").replace("_", "?")
+
+
+def glob_of_prefix(prefix: str) -> str:
+    """GLOB's spelling of "begins with this"."""
+    return prefix.translate(_GLOB_LITERAL) + "*"
+
+
+def _none(build: Callable[[Expression], Expression]) -> Build:
+    return lambda target, _operand: build(target.sql)
+
+
+OPERATORS: Mapping[str, Operator] = {
+    o.name: o
+    for o in (
+        Operator("eq", lambda t, v: t.sql == v, on_none="is_null", on_composite=True),
+        Operator("ne", lambda t, v: t.sql.is_distinct_from(v), on_none="is_not_null", on_composite=True),
+        Operator("not", lambda t, v: t.sql != v, on_none="is_not_null", on_composite=True),
+        Operator("gt", _compare(lambda a, b: a > b)),
+        Operator("gte", _compare(lambda a, b: a >= b), spellings=("ge",)),
+        Operator("lt", _compare(lambda a, b: a < b)),
+        Operator("lte", _compare(lambda a, b: a <= b), spellings=("le",)),
+        Operator("between", _between, takes="two"),
+        Operator("in", _is_in, takes="list"),
+        Operator("not_in", _is_not_in, takes="list"),
+        Operator("like", _like, text_only=True, pattern=glob_of_like),
+        Operator("ilike", _ilike, text_only=True),
+        Operator("contains", _contains, text_only=True, on_bytes=True),
+        Operator(
+            "starts_with",
+            _starts_with,
+            text_only=True,
+            on_bytes=True,
+            pattern=glob_of_prefix,
+            spellings=("bytes_prefix",),
+        ),
+        Operator("~", _regex, text_only=True),
+        Operator("is_null", _none(lambda c: c.is_(None)), takes="none", on_composite=True),
+        Operator("is_not_null", _none(lambda c: c.is_not(None)), takes="none", on_composite=True),
+        Operator("in_subquery", lambda t, v: t.sql.in_(v), takes="query"),
+    )
+}
+SPELLINGS: Mapping[str, Operator] = {
+    spelling: operator for operator in OPERATORS.values() for spelling in (operator.name, *operator.spellings)
+}
+OPPOSITE = {"is_null": "is_not_null", "is_not_null": "is_null"}
+
+
+def check_kind(operator: Operator, column: Column) -> None:
+    """Raise a ValidationError when the operator makes no sense on this kind of column."""
+    fits = column.kind in TEXT_KINDS or (operator.on_bytes and column.kind is Kind.BYTES)
+    if operator.text_only and not fits:
+        wanted = "text and bytes" if operator.on_bytes else "text"
+        raise ValidationError(
+            f"{operator.name!r} works on {wanted}, and column {column.name!r} holds {column.kind.value}",
+            column=column.name,
+        )
+    if column.kind in COMPOSITE_KINDS and not operator.on_composite:
+        hint = ' ({"eq": [...]} compares the whole value)' if operator.takes == "list" else ""
+        raise ValidationError(
+            f"{operator.name!r} cannot be used on column {column.name!r}, which holds {column.kind.value}; "
+            f"use eq, ne or is_null{hint}",
+            column=column.name,
+        )
+
+
+_ALIKE = (frozenset({Kind.INT, Kind.FLOAT}), frozenset({Kind.STR, Kind.ENUM}))
+_UNDECIDED = frozenset({Kind.ANY, Kind.OTHER})
+"""Kinds that only the database can judge."""
+
+
+def check_alike(operator: Operator, column: Column, other: Column) -> None:
+    """Raise a ValidationError when the operator cannot compare a column with this other one."""
+    if operator.pattern is not None:
+        raise ValidationError(
+            f"{operator.name!r} on column {column.name!r} takes a text, not a column", column=column.name
+        )
+    kinds = {column.kind, other.kind}
+    if len(kinds) > 1 and not kinds & _UNDECIDED and not any(map(kinds.issubset, _ALIKE)):
+        raise ValidationError(
+            f"column {column.name!r} holds {column.kind.value} and {other.name!r} holds {other.kind.value}: "
+            "they cannot be compared",
+            column=column.name,
+        )
+
+
+def pattern_kind(column: Column) -> Column:
+    """The column a pattern is encoded for: bytes or text, whatever the column's own values are."""
+    return column if column.kind in (Kind.STR, Kind.BYTES) else Column(column.name, Kind.STR, str)

@@ -1,0 +1,296 @@
+"""The statement cache: a statement's shape -> its text, its parameters' encoders and its reader.
+
+Building and compiling a SQLAlchemy expression costs 50 to 500 microseconds; reading a shape and
+looking it up costs one or two. So every statement is compiled once per shape and kept, bounded:
+512 texts, none with over 50 parameters or 4,096 characters. Tables are known by identity.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from threading import Lock
+from typing import Any, TypeAlias, TypeVar
+
+from rowstead.dialects import Dialect
+from rowstead.language.expressions import Slots
+from rowstead.language.shapes import VALUE
+from rowstead.plan import Call, Read, Record, Stored
+from rowstead.statements.builders import BUILDERS, WRITES
+from rowstead.tables.schema import Kind, Table
+from rowstead.values.column_values import EncodeColumn
+from rowstead.values.columnar import Columnar, columnar
+from rowstead.values.decoders import decoder, returned_decoder
+from rowstead.values.encoders import Encode
+
+R = TypeVar("R")
+Pick: TypeAlias = Callable[[Mapping[str, Any]], tuple[Any, ...]]
+"""Takes a statement's values off an object's fields."""
+
+MAX_TEXTS = 512
+MAX_PARAMS = 50
+MAX_LENGTH = 4_096
+MAX_FITTING = 64
+"""Combinations of types that each statement remembers as needing no encoding."""
+
+
+_WITHOUT_EQUALITY = frozenset({Kind.JSON, Kind.LIST, Kind.ANY})
+
+
+def by_key(key: tuple[Any, ...]) -> tuple[Table, tuple[str, ...], tuple[str, ...]] | None:
+    """(table, columns, names) where this is a get by each part of the primary key and nothing else."""
+    if key[0] != "get":
+        return None
+    table: Table = key[1]
+    terms: tuple[Any, ...] = key[3][1:]
+    if any(len(term) != 3 or term[0] != "eq" or term[2] != VALUE for term in terms):
+        return None
+    names = tuple(term[1] for term in terms)
+    if len(names) != len(table.key) or set(names) != set(table.key):
+        return None
+    if any(table.columns[name].kind in _WITHOUT_EQUALITY for name in names):
+        return None
+    return table, key[2], names
+
+
+def columns_of(rows: Sequence[Sequence[Any]]) -> Sequence[list[Any]]:
+    """Rows of one width, column by column."""
+    return columnar(rows).columns
+
+
+class Get(Read[R]):
+    """A get by the whole key. Those of one `together` can be answered by one statement, see `batching`.
+
+    `together` is (table, columns, the key's names in the filter's order), `values` are the key's, not
+    encoded.
+    """
+
+    __slots__ = ("together", "values")
+
+    together: tuple[Table, tuple[str, ...], tuple[str, ...]]
+    values: Sequence[Any]
+
+
+class Compiled:
+    """A statement's text and how its values travel; `bind` makes the parameters of one execution."""
+
+    __slots__ = (
+        "_columns",
+        "_encoders",
+        "_fitting",
+        "_order",
+        "_together",
+        "_unchanged",
+        "read_all",
+        "read_one",
+        "table",
+        "text",
+        "writes",
+    )
+
+    def __init__(
+        self,
+        text: str,
+        table: str,
+        writes: bool,
+        order: Sequence[int],
+        encoders: Sequence[Encode | None],
+        unchanged: Sequence[frozenset[type]],
+        columns: Sequence[EncodeColumn],
+        read_all: Callable[[Sequence[Record]], list[Any]],
+        together: tuple[Table, tuple[str, ...], tuple[str, ...]] | None = None,
+    ) -> None:
+        self.text = text
+        self._together = together
+        self.table = table
+        self.writes = writes
+        self._order = None if list(order) == list(range(len(encoders))) else tuple(order)
+        self._encoders = tuple(encoders)
+        self._unchanged = tuple(unchanged)
+        self._columns = tuple(columns)
+        self._fitting: set[tuple[type, ...]] = set()
+        """Types of values, as they were seen, that no encoder changes."""
+        self.read_all = read_all
+
+        def read_one(records: Sequence[Record]) -> Any:
+            return read_all(records[:1])[0] if records else None
+
+        self.read_one = read_one
+
+    @property
+    def size(self) -> int:
+        """How many values it takes."""
+        return len(self._encoders)
+
+    def bind(self, values: Sequence[Any]) -> Sequence[Any]:
+        """The values as the driver takes them, in the order of the parameters."""
+        types = tuple(map(type, values))
+        if types in self._fitting:
+            return values
+        if self._order is None and len(self._fitting) < MAX_FITTING and self._fits(types):
+            self._fitting.add(types)
+        encoded = [
+            value if encode is None else encode(value)
+            for encode, value in zip(self._encoders, values, strict=True)
+        ]
+        return encoded if self._order is None else [encoded[i] for i in self._order]
+
+    def _fits(self, types: tuple[type, ...]) -> bool:
+        """Whether no encoder changes values of these types."""
+        known = self._unchanged
+        return len(types) == len(known) and all(t in some for t, some in zip(types, known, strict=True))
+
+    def bind_many(self, rows: Sequence[Sequence[Any]]) -> Columnar:
+        """As `bind` for each of some rows of values, column by column, which costs half."""
+        given = columnar(rows)
+        columns = [
+            encode_all(column, types)
+            for encode_all, column, types in zip(self._columns, given.columns, given.types, strict=bool(rows))
+        ]
+        ordered = columns if self._order is None else [columns[i] for i in self._order]
+        return Columnar(ordered, len(rows))
+
+    def get_again(self, values: Sequence[Any]) -> Call[Any]:
+        """One more execution of a get, with values of types that were seen to travel as they are."""
+        if self._together is None:
+            return Read(self.text, values, self.read_one, table=self.table)
+        get: Get[Any] = Get(self.text, values, self.read_one, table=self.table)
+        get.together, get.values = self._together, values
+        return get
+
+    def travel_as_they_are(self, types: tuple[type, ...]) -> bool:
+        """Whether values of these types were seen to need no encoding."""
+        return types in self._fitting
+
+    def stored_again(self, values: Sequence[Any], read: Callable[[Sequence[Record]], R]) -> Stored[R]:
+        """As `stored`, with values of types that were seen to travel as they are."""
+        return Stored(self.text, values, read, writes=True, table=self.table)
+
+    def stored(self, values: Sequence[Any], read: Callable[[Sequence[Record]], R]) -> Stored[R]:
+        """One execution of what writes one row and returns it."""
+        return Stored(self.text, self.bind(values), read, writes=True, table=self.table)
+
+    def call(self, values: Sequence[Any], read: Callable[[Sequence[Record]], Any] | None) -> Call[Any]:
+        """One execution."""
+        if self._together is not None:
+            get: Get[Any] = Get(self.text, self.bind(values), read, table=self.table)
+            get.together, get.values = self._together, values
+            return get
+        if self.writes:
+            return Call(self.text, self.bind(values), read, writes=True, table=self.table)
+        return Read(self.text, self.bind(values), read, table=self.table)
+
+
+class Compiler:
+    """Compiles statements for one dialect, codec and parameter style, and keeps them."""
+
+    def __init__(self, dialect: Dialect, codec: str, paramstyle: str) -> None:
+        self.dialect = dialect
+        self.codec = codec
+        self.paramstyle = paramstyle
+        self.kept: dict[Any, Compiled] = {}
+        self.gets: dict[Any, Compiled] = {}
+        """Gets that were read before, by (table, names, types of the values): see `rows.calls.get`."""
+        self.again: dict[Any, tuple[Compiled, Pick]] = {}
+        """Writes of one object that were read before, by the fields that are set: statement and values."""
+        self.facts: dict[Any, Any] = {}
+        """What was learnt from this database about tables: `types.column_types`."""
+        self._text_dialect: Any = None
+        # Threads share a compiler; looking up needs no lock, making room does.
+        self._keeping = Lock()
+
+    def get(self, key: tuple[Any, ...]) -> Compiled:
+        """The compiled statement of this key."""
+        found = self.kept.get(key)
+        if found is not None:
+            return found
+        compiled = self._compile(key)
+        if compiled.size <= MAX_PARAMS and len(compiled.text) <= MAX_LENGTH:
+            with self._keeping:
+                if len(self.kept) >= MAX_TEXTS:
+                    self.kept.pop(next(iter(self.kept)))
+                self.kept[key] = compiled
+        return compiled
+
+    def keep_again(self, asked: Any, compiled: Compiled, pick: Pick) -> None:
+        """What need not be found out again for the next object with these fields set."""
+        if len(self.again) < MAX_TEXTS and compiled.size <= MAX_PARAMS:
+            self.again[asked] = (compiled, pick)
+
+    def _compile(self, key: tuple[Any, ...]) -> Compiled:
+        operation, table = key[0], key[1]
+        slots = Slots(self.dialect, self.codec)
+        expression = BUILDERS[operation](slots, table, *key[2:])
+        text, names = self.text_of(expression)
+        order = [int(name[1:]) for name in names]
+        read_all = self._reader(table, result_names(key, expression), operation in WRITES)
+        return Compiled(
+            text,
+            table.name,
+            operation in WRITES,
+            order,
+            slots.encoders,
+            slots.unchanged,
+            slots.columns,
+            read_all,
+            by_key(key),
+        )
+
+    def text_of(self, expression: Any) -> tuple[str, list[str]]:
+        """Any SQLAlchemy expression as text on one line, and its parameters' names in order."""
+        compiled = expression.compile(dialect=self._spelling())
+        return tidy(compiled.string), list(compiled.positiontup or ())
+
+    def quoted_name(self, clause: Any) -> str:
+        """A table's name as it stands in SQL."""
+        return self._spelling().identifier_preparer.format_table(clause)
+
+    def _spelling(self) -> Any:
+        if self._text_dialect is None:
+            self._text_dialect = self.dialect.sqlalchemy(self.paramstyle)
+        return self._text_dialect
+
+    def _reader(
+        self, table: Table, names: Sequence[str] | None, written: bool
+    ) -> Callable[[Sequence[Record]], list[Any]]:
+        if names is None:
+            return list
+        decode = returned_decoder if written else decoder
+        decoders = [decode(table.columns[name], self.codec) for name in names]
+        return table.hydrate(names, decoders)
+
+
+def text_of(expression: Any, dialect: Dialect, paramstyle: str) -> tuple[str, list[Any]]:
+    """A SQLAlchemy expression with its values as (text, parameters), for statements that run rarely."""
+    compiled = expression.compile(dialect=dialect.sqlalchemy(paramstyle))
+    return tidy(compiled.string), [compiled.params[name] for name in compiled.positiontup or ()]
+
+
+def result_names(key: tuple[Any, ...], expression: Any) -> Sequence[str] | None:
+    """The names of the table's columns that the statement returns, in order; None where it returns none."""
+    operation, table = key[0], key[1]
+    if operation == "select":
+        return key[2]
+    if operation == "aggregate":
+        return table.all
+    wanted = getattr(expression, "selected_columns", None) or getattr(expression, "_returning", ())
+    return [c.name for c in wanted if getattr(c, "name", None) in table.columns] or None
+
+
+_TOKENS = re.compile(r'"(?:[^"]|"")*"|`(?:[^`]|``)*`|\s*\n\s*|(?<=[\w"`])=(?=\S)')
+
+
+def tidy(text: str) -> str:
+    """SQLAlchemy's text as a person writes it: on one line, with spaces around SET's equal signs.
+
+    All values are parameters, so outside quoted names a line break is white space and an equal sign
+    without spaces is an assignment.
+    """
+
+    def mend(match: re.Match[str]) -> str:
+        token = match.group()
+        if token == "=":
+            return " = "
+        return token if token[0] in '"`' else " "
+
+    return _TOKENS.sub(mend, text).strip()

@@ -1,0 +1,1 @@
+"""How values travel: each kind of column, out to each driver and back."""

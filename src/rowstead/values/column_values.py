@@ -1,0 +1,72 @@
+"""How the values of many executions travel: a parameter's whole column at once.
+
+What is asked of each value one by one (see `encoders`) is asked here of their types, all at once. Both
+ways give the same; an encoder for a whole column says None where it cannot tell, and the values go
+one by one, so that errors name their column.
+"""
+
+from __future__ import annotations
+
+import datetime
+import math
+import uuid
+from collections.abc import Callable, Mapping
+from itertools import repeat
+from operator import attrgetter, index
+from typing import Any, TypeAlias
+
+from rowstead.tables.schema import Column, Kind
+from rowstead.values.encoders import SQLITE_CODEC, Encode, unchanged
+from rowstead.values.widths import narrowed, other_form
+
+EncodeColumn: TypeAlias = Callable[[list[Any], set[type]], list[Any]]
+"""Encodes the values of one parameter; it is told their types."""
+Whole: TypeAlias = Callable[[list[Any]], list[Any] | None]
+
+
+def column_values(encode: Encode, column: Column, codec: str) -> EncodeColumn:
+    """What encodes many values of this column; `encode` is what encodes one."""
+    as_they_are = unchanged(column, codec)
+    # A column of a second type, or held to a width, looks at each value.
+    plain = codec == SQLITE_CODEC and narrowed(column) is None and other_form(column) is None
+    type_, whole = _SQLITE_WHOLE.get(column.kind, _NONE) if plain else _NONE
+
+    def encode_column(values: list[Any], types: set[type]) -> list[Any]:
+        if whole is not None and types == {type_}:
+            encoded = whole(values)
+            if encoded is not None:
+                return encoded
+        return values if types <= as_they_are else list(map(encode, values))
+
+    return encode_column
+
+
+def one_by_one(encode: Encode | None) -> EncodeColumn:
+    """What encodes values of which only `encode` knows more."""
+    return lambda values, _types: values if encode is None else list(map(encode, values))
+
+
+def _datetime_texts(values: list[datetime.datetime]) -> list[str] | None:
+    if any(map(attrgetter("tzinfo"), values)):
+        return None
+    return list(map(datetime.datetime.isoformat, values, repeat(" ")))
+
+
+def _storable_floats(values: list[float]) -> list[float] | None:
+    return None if any(map(math.isnan, values)) else values
+
+
+def _each(encode: Encode) -> Whole:
+    return lambda values: list(map(encode, values))
+
+
+_NONE: tuple[type, Whole | None] = (object, None)
+_SQLITE_WHOLE: Mapping[Kind, tuple[type, Whole | None]] = {
+    # sqlite3 stores a bool as its number, but looks for an adapter first, for longer than the rest takes.
+    Kind.BOOL: (bool, _each(index)),
+    Kind.FLOAT: (float, _storable_floats),
+    Kind.UUID: (uuid.UUID, _each(str)),
+    Kind.DATETIME: (datetime.datetime, _datetime_texts),
+    Kind.DATE: (datetime.date, _each(datetime.date.isoformat)),
+    Kind.TIME: (datetime.time, _each(datetime.time.isoformat)),
+}

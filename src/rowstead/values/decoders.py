@@ -1,0 +1,139 @@
+"""How each kind of value comes back from a driver: one table, Python kind x codec.
+
+The other direction, and the stored forms, are in `encoders`.
+"""
+
+from __future__ import annotations
+
+import datetime
+import enum
+import json
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rowstead.tables.schema import Column, Decode, Kind, is_zoned
+from rowstead.values.decimals import decimal_value
+from rowstead.values.encoders import ASYNCPG_CODEC, JSON_BEGINS, PSYCOPG_CODEC, SQLITE_CODEC, any_for_sqlite
+from rowstead.values.widths import MOMENT, float32, in_utc
+
+
+def _from_text(parse: Callable[[str], Any]) -> Callable[[Any], Any]:
+    def decode(value: Any) -> Any:
+        return parse(value) if type(value) is str else value
+
+    return decode
+
+
+def _any_read(value: Any) -> Any:
+    if type(value) is not str or value[:1] not in JSON_BEGINS:
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
+
+
+def _zoned_datetime(text: str) -> datetime.datetime:
+    value = datetime.datetime.fromisoformat(text)
+    # CURRENT_TIMESTAMP on SQLite is UTC and does not say so.
+    return value.replace(tzinfo=datetime.UTC) if value.tzinfo is None else value
+
+
+def _timedelta(value: Any) -> Any:
+    if type(value) is str and value.removeprefix("-").isdecimal():
+        value = int(value)  # A TEXT column made text of the number.
+    return datetime.timedelta(microseconds=value) if type(value) is int else value
+
+
+def _bool(value: Any) -> Any:
+    return value == 1 if value in (0, 1) and type(value) is int else value
+
+
+def _not_none(convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: None if value is None else convert(value)
+
+
+_json_read = _from_text(json.loads)
+_DECODE_SQLITE: Mapping[Kind, Decode] = {
+    Kind.BOOL: _bool,
+    Kind.DECIMAL: lambda value: None if value is None else decimal_value(value),
+    Kind.UUID: _from_text(uuid.UUID),
+    Kind.DATE: _from_text(datetime.date.fromisoformat),
+    Kind.TIME: _from_text(datetime.time.fromisoformat),
+    Kind.DATETIME: _from_text(datetime.datetime.fromisoformat),
+    Kind.TIMEDELTA: _timedelta,
+    Kind.JSON: _json_read,
+    Kind.LIST: _json_read,
+    Kind.ANY: _any_read,
+}
+_OF_PSYCOPG: Mapping[str, Decode] = {
+    # It gives the zone of the session, and the shortest text of a float of 32 bits read as 64.
+    MOMENT: _not_none(in_utc),
+    "float32": _not_none(float32(Column("a stored number", Kind.FLOAT))),
+}
+
+
+def decoder(column: Column, codec: str) -> Decode:
+    """What turns the driver's value into the column's Python value; None where nothing needs to."""
+    if codec == SQLITE_CODEC:
+        if column.kind is Kind.DATETIME and is_zoned(column.type):
+            return _from_text(_zoned_datetime)
+        if column.kind is Kind.ENUM and column.type is not None:
+            return _enum_decoder(column.type)
+        if column.element is not None and column.element.kind is Kind.BYTES:
+            return _bytes_list
+        return _DECODE_SQLITE.get(column.kind)
+    if codec == PSYCOPG_CODEC and column.storage is not None:
+        return _OF_PSYCOPG.get(column.storage) or _of_server(column)
+    if codec == ASYNCPG_CODEC and column.kind is Kind.UUID:
+        return _standard_uuid
+    if codec == ASYNCPG_CODEC and column.element is not None and column.element.kind is Kind.UUID:
+        return _standard_uuids
+    return _of_server(column)
+
+
+def returned_decoder(column: Column, codec: str) -> Decode:
+    """As `decoder`, for what RETURNING gives.
+
+    Seen in SQLite 3.40: it shows 3.0 in a REAL column as 3, its form on disk. Whoever validates rows
+    by a model makes a float of it anyway.
+    """
+    if codec == SQLITE_CODEC and column.kind is Kind.FLOAT and column.storage is not None:
+        return _whole_float
+    return decoder(column, codec)
+
+
+def _whole_float(value: Any) -> Any:
+    return float(value) if type(value) is int else value
+
+
+def _of_server(column: Column) -> Decode:
+    if column.storage is not None:
+        # Read by a driver of ours, and perhaps a JSON text, which must not be read again.
+        return None
+    # A pool that a user brought may have no JSON codec; a dict or a list never travels as text else.
+    return _json_read if column.kind in (Kind.JSON, Kind.LIST) else None
+
+
+def _bytes_list(value: Any) -> Any:
+    return (
+        value
+        if type(value) is not str
+        else [None if v is None else bytes.fromhex(v) for v in json.loads(value)]
+    )
+
+
+def _standard_uuid(value: Any) -> Any:
+    """asyncpg gives a UUID class of its own."""
+    return uuid.UUID(int=value.int) if isinstance(value, uuid.UUID) else value
+
+
+def _standard_uuids(value: Any) -> Any:
+    return list(map(_standard_uuid, value)) if isinstance(value, list) else _json_read(value)  # pyright: ignore[reportUnknownArgumentType]
+
+
+def _enum_decoder(type_: type[enum.Enum]) -> Decode:
+    """SQLite gives an Enum's stored form; members whose values are stored in another form are listed."""
+    members = {any_for_sqlite(m): m for m in type_}
+    return lambda value: members.get(value, value)
