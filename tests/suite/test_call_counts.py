@@ -236,10 +236,10 @@ EXPECTED: Mapping[str, Mapping[str, tuple[int, int]]] = {
     "delete_many": {"sqlite": (1, 0), "asyncpg": (1, 1), "psycopg": (1, 1)},
     "fetch": {"sqlite": (1, 1), "asyncpg": (1, 1), "psycopg": (1, 1)},
     "execute": {"sqlite": (1, 1), "asyncpg": (1, 1), "psycopg": (1, 1)},
-    "transaction of two inserts": {"sqlite": (4, 4), "asyncpg": (4, 4), "psycopg": (4, 4)},
+    "transaction of two inserts": {"sqlite": (4, 2), "asyncpg": (4, 4), "psycopg": (4, 4)},
     "transaction of two gets": {"sqlite": (4, 2), "asyncpg": (4, 4), "psycopg": (4, 4)},
-    "transaction with a savepoint": {"sqlite": (5, 5), "asyncpg": (5, 5), "psycopg": (5, 5)},
-    "transaction that rolls back": {"sqlite": (3, 3), "asyncpg": (3, 3), "psycopg": (3, 3)},
+    "transaction with a savepoint": {"sqlite": (5, 2), "asyncpg": (5, 5), "psycopg": (5, 5)},
+    "transaction that rolls back": {"sqlite": (3, 2), "asyncpg": (3, 3), "psycopg": (3, 3)},
     # After a user's SQL a connection of PostgreSQL is reset before its next turn.
     "fetch, then get": {"sqlite": (2, 1), "asyncpg": (2, 3), "psycopg": (2, 3)},
 }

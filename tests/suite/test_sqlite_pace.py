@@ -76,13 +76,71 @@ async def test_a_write_that_turns_out_long_starts_anew_in_the_thread_and_is_appl
     assert await writer.fetch("SELECT DISTINCT n FROM t", ()) == [(2,)]
 
 
-async def test_inside_a_transaction_every_write_goes_to_the_thread(writer: ThreadConnection) -> None:
+async def test_inside_a_transaction_a_new_row_that_was_quick_before_stays_on_the_loop(
+    writer: ThreadConnection,
+) -> None:
     await writer.execute("BEGIN IMMEDIATE", ())
     seen = Seen(writer)
-    await writer.fetch(INSERT, (1,))
-    assert seen.threads == [THREAD]
+    for n in range(1, 2 * FOLD_EVERY):
+        assert await writer.fetch(INSERT, (n,)) == [(n + 1, n)]
+    assert set(seen.threads) == {threading.current_thread().name}
     await writer.execute("ROLLBACK", ())
     assert await writer.fetch("SELECT count(*) FROM t", ()) == [(1,)]
+
+
+async def test_inside_a_transaction_what_may_grow_with_the_table_goes_to_the_thread(
+    writer: ThreadConnection,
+) -> None:
+    upsert = "INSERT INTO t (id, n) VALUES (?, 1) ON CONFLICT (id) DO UPDATE SET n = ?"
+    for text, values in ((UPDATE_ALL, (1,)), ("DELETE FROM t WHERE n = ?", (9,)), (upsert, (1, 1))):
+        # Quick outside; a transaction would be lost with a statement that is broken off.
+        await writer.execute(text, values)
+        await writer.execute("BEGIN IMMEDIATE", ())
+        seen = Seen(writer)
+        await writer.execute(text, values)
+        assert seen.threads == [THREAD], text
+        await writer.execute("COMMIT", ())
+
+
+async def test_a_savepoint_is_set_and_released_on_the_loop_once_it_was_quick(
+    writer: ThreadConnection,
+) -> None:
+    await writer.execute("BEGIN IMMEDIATE", ())
+    places: list[list[str]] = []
+    for _ in range(2):
+        seen = Seen(writer)
+        await writer.execute("SAVEPOINT one", ())
+        await writer.execute("RELEASE SAVEPOINT one", ())
+        places.append(seen.threads)
+    assert places == [[THREAD, THREAD], [threading.current_thread().name] * 2]
+    await writer.execute("COMMIT", ())
+
+
+async def test_a_savepoint_outside_a_transaction_goes_to_the_thread(writer: ThreadConnection) -> None:
+    for _ in range(2):
+        seen = Seen(writer)
+        await writer.execute("SAVEPOINT one", ())
+        assert seen.threads == [THREAD]
+        await writer.execute("ROLLBACK", ())
+
+
+async def test_a_new_row_that_meets_a_lock_inside_a_transaction_waits_in_the_thread(
+    writer: ThreadConnection, tmp_path: Path
+) -> None:
+    other = sqlite3.connect(tmp_path / "a.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    # It takes no lock yet.
+    await writer.execute("BEGIN", ())
+    seen = Seen(writer)
+    waiting = asyncio.create_task(writer.fetch(INSERT, (1,)))
+    while THREAD not in seen.threads:  # noqa: ASYNC110 (SQLite's callback tells, in another thread)
+        await asyncio.sleep(0)
+    assert not waiting.done()
+    other.execute("COMMIT")
+    other.close()
+    assert await waiting == [(2, 1)]
+    await writer.execute("COMMIT", ())
+    assert await writer.fetch("SELECT count(*) FROM t", ()) == [(2,)]
 
 
 async def test_a_write_that_meets_a_lock_waits_in_the_thread(

@@ -7,7 +7,6 @@ of pools, threads or other connections.
 
 from __future__ import annotations
 
-import re
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,15 @@ from rowstead.drivers.base import RawResult
 from rowstead.drivers.sqlite_copy import copy_database
 from rowstead.drivers.sqlite_functions import register
 from rowstead.drivers.sqlite_inserts import of_several_rows
+from rowstead.drivers.sqlite_running import (
+    NO_SUCH,
+    fetched,
+    is_busy,
+    is_not_quick,
+    run_raw,
+    run_to_end,
+    unless_it_waits,
+)
 from rowstead.errors import StatementTimeout, UsageError
 from rowstead.plan import Record
 from rowstead.values.columnar import columnar
@@ -32,9 +40,6 @@ QUICK_OPERATIONS = 1000
 """Steps of SQLite's machine (some 0.05 ms) that `fetch_quickly` may take; at most twice as many."""
 CLOCK_OPERATIONS = 5000
 """Steps after which a statement with a time limit looks at the clock."""
-
-_NO_SUCH = "no such "
-_WITH = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/)*WITH\b", re.IGNORECASE | re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +130,7 @@ class SQLiteConnection:
         try:
             return db.execute(text, params).fetchall()
         except sqlite3.OperationalError as error:
-            if not (_is_busy(error) or self._may_be_misled(error)):
+            if not (is_busy(error) or self._may_be_misled(error)):
                 raise
         return self._patiently(lambda: db.execute(text, params).fetchall())
 
@@ -138,7 +143,7 @@ class SQLiteConnection:
         try:
             return db.execute(text, params).fetchall()
         except sqlite3.OperationalError as error:
-            if _is_not_quick(error):
+            if is_not_quick(error):
                 return None
             raise
 
@@ -146,11 +151,19 @@ class SQLiteConnection:
         """As `execute`, in the way of `fetch_quickly`."""
         db = self._ready_for_quick()
         try:
-            return _run_to_end(db, text, params)
+            return run_to_end(db, text, params)
         except sqlite3.OperationalError as error:
-            if _is_not_quick(error):
+            if is_not_quick(error):
                 return None
             raise
+
+    def fetch_within(self, text: str, params: Sequence[Any]) -> list[Record] | None:
+        """As `fetch`, for a steady write in a transaction: never broken off; None when it had to wait."""
+        return unless_it_waits(fetched, self._ready(), text, params)
+
+    def execute_within(self, text: str, params: Sequence[Any]) -> int | None:
+        """As `execute`, in the way of `fetch_within`."""
+        return unless_it_waits(run_to_end, self._ready(), text, params)
 
     def end_quick(self) -> None:
         """What runs from now on may take as long as it takes."""
@@ -168,20 +181,20 @@ class SQLiteConnection:
     def execute(self, text: str, params: Sequence[Any]) -> int:
         db = self._ready()
         try:
-            return _run_to_end(db, text, params)
+            return run_to_end(db, text, params)
         except sqlite3.OperationalError as error:
-            if not (_is_busy(error) or self._may_be_misled(error)):
+            if not (is_busy(error) or self._may_be_misled(error)):
                 raise
-        return self._patiently(lambda: _run_to_end(db, text, params))
+        return self._patiently(lambda: run_to_end(db, text, params))
 
     def fetch_raw(self, text: str, params: Sequence[Any]) -> RawResult:
         db = self._ready()
         try:
-            return _run_raw(db, text, params)
+            return run_raw(db, text, params)
         except sqlite3.OperationalError as error:
-            if not (_is_busy(error) or self._may_be_misled(error)):
+            if not (is_busy(error) or self._may_be_misled(error)):
                 raise
-        return self._patiently(lambda: _run_raw(db, text, params))
+        return self._patiently(lambda: run_raw(db, text, params))
 
     def execute_many(self, text: str, rows: Sequence[Sequence[Any]]) -> int:
         db = self._ready()
@@ -298,7 +311,7 @@ class SQLiteConnection:
         When SQLite cannot read the file to see if the schema is still what it remembers, it says
         nothing of that and takes what it remembers for right. Reading the version raises the real error.
         """
-        if _NO_SUCH not in str(error):
+        if NO_SUCH not in str(error):
             return False
         self._ready().execute("PRAGMA schema_version").fetchall()
         return True
@@ -324,7 +337,7 @@ class SQLiteConnection:
             try:
                 return attempt()
             except sqlite3.OperationalError as error:
-                if not _is_busy(error):
+                if not is_busy(error):
                     raise
 
 
@@ -340,45 +353,6 @@ _DEFAULTS = (
     "PRAGMA busy_timeout = 0",
 )
 """Settings that a user's SQL may have changed and that others would notice."""
-
-
-def _run_to_end(db: sqlite3.Connection, text: str, params: Sequence[Any]) -> int:
-    cursor = db.execute(text, params)
-    if cursor.description is not None:
-        # INSERT … RETURNING commits when its last record was taken, not before.
-        cursor.fetchall()
-    return cursor.rowcount
-
-
-def _run_raw(db: sqlite3.Connection, text: str, params: Sequence[Any]) -> RawResult:
-    before = db.total_changes
-    cursor = db.execute(text, params)
-    count = cursor.rowcount
-    if cursor.description is None:
-        if count < 0 and _WITH.match(text):
-            # Only a write gives no columns after WITH; sqlite3 does not see that it is one.
-            count = db.execute("SELECT changes()").fetchone()[0]
-        return RawResult((), (), count)
-    columns = [column[0] for column in cursor.description]
-    records = cursor.fetchall()
-    # A write that returns has changed as many rows as it gave.
-    wrote = count >= 0 or db.total_changes != before
-    return RawResult(columns, records, len(records) if wrote else -1)
-
-
-def _is_not_quick(error: sqlite3.OperationalError) -> bool:
-    """Whether a statement was broken off by its budget or a lock, or may be misled: it is to run anew."""
-    return _code(error) == sqlite3.SQLITE_INTERRUPT or _is_busy(error) or _NO_SUCH in str(error)
-
-
-def _is_busy(error: sqlite3.OperationalError) -> bool:
-    code = _code(error)
-    return code & 0xFF == sqlite3.SQLITE_BUSY and code != sqlite3.SQLITE_BUSY_SNAPSHOT
-
-
-def _code(error: sqlite3.Error) -> int:
-    # sqlite3 raises some errors of its own, which have no code.
-    return getattr(error, "sqlite_errorcode", 0)
 
 
 def _quoted(name: str) -> str:

@@ -44,18 +44,22 @@ class Pace:
         self._switches: tuple[int, int] | None = None
 
     def allows(self, text: str) -> bool:
-        """Whether this write may run on the loop."""
-        return text in self._quick and self._since_fold < FOLD_EVERY and monotonic() >= self._away_until
+        """Whether this write, which commits, may run on the loop."""
+        return self._since_fold < FOLD_EVERY and self.knows(text)
+
+    def knows(self, text: str) -> bool:
+        """Whether this write may run on the loop where it commits nothing."""
+        return text in self._quick and monotonic() >= self._away_until
 
     def begin(self) -> None:
         """A write begins on the loop."""
         self._switches = _switches()
         self._started = perf_counter()
 
-    def end(self) -> None:
+    def end(self, committed: bool = True) -> None:
         """It has ended, and may have done so with an error."""
         seconds = perf_counter() - self._started
-        self._since_fold += 1
+        self._since_fold += committed
         if seconds > QUICK and not _was_pushed_aside(self._switches, _switches()):
             self._quick.clear()
             self._away_until = monotonic() + PENALTY * seconds

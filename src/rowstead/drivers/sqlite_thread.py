@@ -3,7 +3,8 @@
 One hop for each operation: execute, fetch and commit travel together. A short read does not even
 hop: it runs where it stands, within a budget that SQLite itself keeps, and what turns out longer
 starts anew in the thread. So does a short write outside a transaction, while commits are known to be
-quick (`sqlite_pace`). Must not know SQL's meaning nor pools.
+quick (`sqlite_pace`). Inside one, only what cannot grow with the table does: new rows, savepoints.
+Must not know SQL's meaning nor pools.
 """
 
 from __future__ import annotations
@@ -39,6 +40,10 @@ _SHORT = re.compile(r"SELECT [^(]*\Z", re.DOTALL)
 _LONG = re.compile(r"\b(MATCH|LIKE|GLOB|UNION|JOIN|GROUP|DISTINCT)\b", re.IGNORECASE)
 # Lists of columns and values stand in brackets; a call has them right behind its name.
 _SHORT_WRITE = re.compile(r"(?:INSERT INTO|UPDATE|DELETE FROM) (?:(?!\w\(|\(SELECT).)*\Z", re.DOTALL)
+# What breaks off a write breaks off its transaction, so inside one nothing can start anew. An update's
+# work depends on its values, and a key's change goes on to who knows how many rows.
+_GROWS = re.compile(r"UPDATE|DELETE|.* ON CONFLICT ", re.DOTALL)
+_STEP = re.compile(r"(?:RELEASE )?SAVEPOINT \w+")
 
 
 class _Kind(Enum):
@@ -47,6 +52,13 @@ class _Kind(Enum):
     LONG = 0
     SHORT_READ = 1
     SHORT_WRITE = 2
+    STEADY_WRITE = 3
+    """A short one whose work is the same each time."""
+    STEP = 4
+    """A step of a transaction that is as steady."""
+
+
+_WITHIN = frozenset({_Kind.STEADY_WRITE, _Kind.STEP})
 
 
 class ThreadConnection:
@@ -99,15 +111,19 @@ class ThreadConnection:
                     await self._let_others_run()
                 return records
             self._kinds[text] = _Kind.LONG
-        elif kind is _Kind.SHORT_WRITE and not connection.in_transaction:
+        elif self._is_own_transaction(kind):
             return await self._write(connection.fetch_quickly, connection.fetch, text, params)
+        elif kind in _WITHIN and connection.in_transaction:
+            return await self._write_within(connection.fetch_within, connection.fetch, text, params)
         return await self._hop(connection.fetch, text, params)
 
     async def execute(self, text: str, params: Sequence[Any]) -> int:
         connection = self._connection
         kind = self._kinds.get(text) or self._classify(text)
-        if kind is _Kind.SHORT_WRITE and not connection.in_transaction:
+        if self._is_own_transaction(kind):
             return await self._write(connection.execute_quickly, connection.execute, text, params)
+        if kind in _WITHIN and connection.in_transaction:
+            return await self._write_within(connection.execute_within, connection.execute, text, params)
         return await self._hop(connection.execute, text, params)
 
     async def fetch_raw(self, text: str, params: Sequence[Any]) -> RawResult:
@@ -163,11 +179,18 @@ class ThreadConnection:
             if _SHORT.match(text) is not None:
                 kind = _Kind.SHORT_READ
             elif _SHORT_WRITE.match(text) is not None:
-                kind = _Kind.SHORT_WRITE
+                kind = _Kind.SHORT_WRITE if _GROWS.match(text) is not None else _Kind.STEADY_WRITE
+            elif _STEP.fullmatch(text) is not None:
+                kind = _Kind.STEP
         if len(self._kinds) >= KNOWN_TEXTS:
             self._kinds.clear()
         self._kinds[text] = kind
         return kind
+
+    def _is_own_transaction(self, kind: _Kind) -> bool:
+        """Whether this is a short write that commits by itself."""
+        is_write = kind is _Kind.SHORT_WRITE or kind is _Kind.STEADY_WRITE
+        return is_write and not self._connection.in_transaction
 
     async def _let_others_run(self) -> None:
         self._turns = 0
@@ -198,6 +221,31 @@ class ThreadConnection:
                 pace.forget(text)
         fold = self._connection.fold if pace.fold_is_due() else None
         return await self._hop(_timed, patiently, text, params, pace, fold)
+
+    async def _write_within(
+        self,
+        within: Callable[[str, Sequence[Any]], R | None],
+        patiently: Callable[[str, Sequence[Any]], R],
+        text: str,
+        params: Sequence[Any],
+    ) -> R:
+        """Run a steady write inside a transaction: here where it was quick before, else there."""
+        pace = self._pace
+        if pace.knows(text):
+            self._turns += 1
+            if self._turns >= TURNS:
+                await self._let_others_run()
+            if not self._closed:
+                self._connection.end_quick()
+                pace.begin()
+                try:
+                    result = within(text, params)
+                finally:
+                    pace.end(committed=False)
+                if result is not None:
+                    return result
+                pace.forget(text)
+        return await self._hop(_timed, patiently, text, params, pace, None)
 
     async def _hop(self, function: Callable[..., R], *arguments: Any) -> R:
         """Run a function in the thread and wait for its result."""
