@@ -6,18 +6,28 @@ DOCUMENTS := tests/test_docs.py
 STRUCTURE := tests/test_arrows.py tests/test_project.py
 # More arguments for pytest: make test ARGS="-k paging -x"
 ARGS ?=
+# Which tests run: TEST_DB_BACKEND=sqlite|postgresql|mariadb|both|all (unless said, all) and SKIP_DB_TESTS=true.
+# tests/switches.py leaves the others out; here it is said which servers are started.
+POSTGRES := $(RUN) scripts/with_postgres.py --fast --
+MARIADB := $(RUN) scripts/with_mariadb.py --fast --
+BESIDE_ := $(POSTGRES) $(MARIADB)
+BESIDE_all := $(BESIDE_)
+BESIDE_both := $(POSTGRES)
+BESIDE_postgresql := $(POSTGRES)
+BESIDE_mariadb := $(MARIADB)
+BESIDE = $(if $(filter true 1,$(SKIP_DB_TESTS)),,$(BESIDE_$(TEST_DB_BACKEND)))
 
 .DEFAULT_GOAL := help
 # Two targets at once would install into one environment at once.
 .NOTPARALLEL:
-.PHONY: help demo test check fix types docs bench bench-peers faults soak clean
+.PHONY: help demo test check fix types pyright docs bench bench-peers faults soak clean
 
 help:
 	@echo "make demo    the main job on real data, in a SQLite file"
-	@echo "make test    every test, on SQLite and a private PostgreSQL"
+	@echo "make test    every test, on SQLite, a private PostgreSQL and a private MariaDB"
 	@echo "make check   lint, format, types, import arrows, generated files, documents"
 	@echo "make fix     lint and format, corrected; generated files written anew"
-	@echo "make types   pyright alone"
+	@echo "make types   pyright alone; also make pyright"
 	@echo "make docs    run every snippet in README and docs"
 	@echo "make bench   the benchmarks, beside a private PostgreSQL"
 	@echo "make bench-peers  the same work by other libraries, too; writes benchmarks/results/peers.*"
@@ -34,7 +44,7 @@ demo: $(VENV)/.ready-demo
 	$(RUN) -m examples.flights $(ARGS)
 
 test: $(VENV)/.ready-test
-	@$(RUN) scripts/with_postgres.py --fast -- $(RUN) -m pytest $(ARGS)
+	@$(BESIDE) $(RUN) -m pytest $(ARGS)
 
 check: $(VENV)/.ready-check
 	$(RUN) -m ruff check .
@@ -50,7 +60,7 @@ fix: $(VENV)/.ready-check
 	$(RUN) scripts/make_sync.py
 	$(RUN) scripts/make_docs.py
 
-types: $(VENV)/.ready-check
+types pyright: $(VENV)/.ready-check
 	$(RUN) -m pyright --pythonpath $(RUN)
 
 docs: $(VENV)/.ready-test
@@ -65,7 +75,8 @@ bench-peers: $(VENV)/.ready-bench
 
 # No --fast: what cuts the power must find a server that writes to its disk.
 faults: $(VENV)/.ready-test
-	@ROWSTEAD_FAULTS=long $(RUN) scripts/with_postgres.py -- $(RUN) -m pytest tests/faults $(ARGS)
+	@ROWSTEAD_FAULTS=long $(RUN) scripts/with_postgres.py -- $(RUN) scripts/with_mariadb.py -- \
+		$(RUN) -m pytest tests/faults $(ARGS)
 
 soak: $(VENV)/.ready-test
 	@$(RUN) -m tests.faults.soak --minutes 60 $(ARGS)

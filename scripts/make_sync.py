@@ -54,6 +54,7 @@ TWINS = (
     Twin("drivers/sqlite.py", "sync/drivers/sqlite.py", names={"ThreadConnection": "SQLiteConnection"}),
     Twin("drivers/psycopg.py", "sync/drivers/psycopg.py", names=PSYCOPG),
     Twin("drivers/psycopg_batches.py", "sync/drivers/psycopg_batches.py", names=PSYCOPG),
+    Twin("drivers/mysql.py", "sync/drivers/mysql.py"),
     Twin("drivers/turns.py", "sync/drivers/turns.py"),
     Twin("drivers/psycopg_borrowed.py", "sync/drivers/psycopg_borrowed.py", names=PSYCOPG),
     Twin("psycopg.py", "sync/psycopg.py"),
@@ -72,6 +73,7 @@ TWINS = (
 MODULES = {
     "rowstead.waiting": "rowstead.sync.waiting",
     "rowstead.drivers.sqlite_thread": "rowstead.drivers.sqlite_connection",
+    "rowstead.drivers.mysql_asynchronous": "rowstead.drivers.mysql_synchronous",
 }
 """Modules with a handwritten twin; the generated ones are added from TWINS."""
 

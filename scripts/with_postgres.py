@@ -14,22 +14,40 @@ class, and must be able to blame Rowstead for what it sees.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import pwd
 import re
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import TracebackType
+
+from own_server import (
+    ServerUnavailable,
+    account,
+    as_account,
+    beside,
+    die_with_parent,
+    free_port,
+    install,
+)
+
+__all__ = [
+    "VARIABLE",
+    "PostgresServer",
+    "PostgresUnavailable",
+    "account_for_server",
+    "die_with_parent",
+    "find_programs",
+    "free_port",
+]
 
 VARIABLE = "ROWSTEAD_TEST_POSTGRES"
 USER = "rowstead"
@@ -38,8 +56,7 @@ NOT_DURABLE = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 CREATECLUSTER = Path("/etc/postgresql-common/createcluster.d/rowstead.conf")
 
 
-class PostgresUnavailable(RuntimeError):
-    """No server can be had here; the message says what to do."""
+PostgresUnavailable = ServerUnavailable
 
 
 class PostgresServer:
@@ -152,7 +169,7 @@ class PostgresServer:
                 "--locale=C",
                 "--no-sync",
             ],
-            **self._as_account(),
+            **as_account(self._account, self.folder),
             capture_output=True,
             text=True,
             check=False,
@@ -178,25 +195,12 @@ class PostgresServer:
                     self.folder / "data",
                     *(word for s in settings for word in ("-c", s)),
                 ],
-                **self._as_account(),
+                **as_account(self._account, self.folder),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 preexec_fn=die_with_parent(),  # noqa: PLW1509  (it only makes two system calls)
             )
-
-    def _as_account(self) -> dict[str, object]:
-        # A session of its own keeps a Ctrl-C in the terminal away from the server: the command is to
-        # end first. The folder is one that the server's account can enter.
-        how: dict[str, object] = {"cwd": self.folder, "start_new_session": True}
-        if self._account is not None:
-            how |= {
-                "user": self._account.pw_uid,
-                "group": self._account.pw_gid,
-                "extra_groups": [],
-                "env": {**os.environ, "HOME": str(self.folder)},
-            }
-        return how
 
     def _becomes_ready(self) -> bool:
         """Wait until the server answers; False when it ended or took too long."""
@@ -249,131 +253,21 @@ def version_of(bin_folder: Path) -> tuple[int, ...]:
 
 def install_programs() -> None:
     """Install Debian's package, without the cluster that it would make and start by itself."""
-    print("installing PostgreSQL ...", file=sys.stderr, flush=True)
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     CREATECLUSTER.parent.mkdir(parents=True, exist_ok=True)
     CREATECLUSTER.write_text("create_main_cluster = false\n")
     try:
-        for words in (["update"], ["install", "-y", "--no-install-recommends", "postgresql"]):
-            done = subprocess.run(
-                ["apt-get", "-qq", *words], env=environment, capture_output=True, text=True, check=False
-            )
-            if done.returncode:
-                raise PostgresUnavailable(f"apt-get {words[0]} failed:\n{done.stdout}{done.stderr}")
+        install("PostgreSQL", ["postgresql"])
     finally:
         CREATECLUSTER.unlink()
 
 
 def account_for_server() -> pwd.struct_passwd | None:
     """Whom the server runs as: PostgreSQL refuses root. None: as whoever runs this."""
-    if os.geteuid() != 0:
-        return None
-    for name in ("postgres", "nobody"):
-        with suppress(KeyError):
-            return pwd.getpwnam(name)
-    raise PostgresUnavailable("root may not run PostgreSQL, and there is no account postgres or nobody")
-
-
-def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def die_with_parent() -> Callable[[], None] | None:
-    """On Linux: have the kernel stop the server when this process is killed without warning."""
-    if not sys.platform.startswith("linux"):
-        return None
-    libc = ctypes.CDLL(None, use_errno=True)
-    parent = os.getpid()
-
-    def ask_kernel() -> None:
-        pr_set_pdeathsig = 1
-        libc.prctl(pr_set_pdeathsig, signal.SIGINT)
-        if os.getppid() != parent:
-            os._exit(1)
-
-    return ask_kernel
-
-
-class Command:
-    """The command beside the server, and the signals that are meant for it."""
-
-    def __init__(self) -> None:
-        self._child: subprocess.Popen[bytes] | None = None
-        self._starting = False
-        self._early: list[int] = []
-        self._over = False
-
-    def run(self, words: Sequence[str], environment: dict[str, str]) -> int:
-        """Run to the end; the exit code as a shell would give it."""
-        self._starting = True
-        try:
-            child = subprocess.Popen(words, env=environment)
-        except OSError as error:
-            self._over = True
-            print(f"cannot run {words[0]}: {error.strerror}", file=sys.stderr)
-            return 127
-        self._child = child
-        for number in self._early:
-            child.send_signal(number)
-        code = child.wait()
-        self._over = True
-        return code if code >= 0 else 128 - code
-
-    def on_signal(self, number: int, _frame: FrameType | None) -> None:
-        """Pass it on and wait for the command; before there is one, stop."""
-        if self._over:
-            return
-        if self._child is None:
-            if self._starting:
-                self._early.append(number)
-                return
-            self._over = True
-            raise SystemExit(128 + number)
-        # A Ctrl-C in the terminal has reached the command already; twice would cut pytest's own
-        # cleaning up short.
-        if number != signal.SIGINT or not terminal_signals_us():
-            self._child.send_signal(number)
-
-
-def terminal_signals_us() -> bool:
-    """Whether we stand in the foreground of a terminal, which sends its Ctrl-C to the whole group."""
-    try:
-        terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)
-    except OSError:
-        return False
-    try:
-        return os.tcgetpgrp(terminal) == os.getpgrp()
-    except OSError:
-        return False
-    finally:
-        os.close(terminal)
+    return account("postgres", "nobody")
 
 
 def main(arguments: Sequence[str]) -> int:
-    options, separator, words = split_arguments(arguments)
-    if not separator or not words or set(options) - {"--fast"}:
-        print(__doc__, file=sys.stderr)
-        return 2
-    command = Command()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, command.on_signal)
-    try:
-        with PostgresServer(fast="--fast" in options) as server:
-            return command.run(words, {**os.environ, VARIABLE: server.url})
-    except PostgresUnavailable as error:
-        print(error, file=sys.stderr)
-        return 1
-
-
-def split_arguments(arguments: Sequence[str]) -> tuple[list[str], bool, list[str]]:
-    """Ours, whether there was a `--`, and the command."""
-    if "--" not in arguments:
-        return list(arguments), False, []
-    at = list(arguments).index("--")
-    return list(arguments[:at]), True, list(arguments[at + 1 :])
+    return beside(arguments, __doc__, VARIABLE, lambda fast: PostgresServer(fast=fast))
 
 
 if __name__ == "__main__":

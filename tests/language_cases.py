@@ -121,6 +121,13 @@ MEMBERS = [
 CONTENTS: dict[str, Sequence[Row]] = {"items": ITEMS, "orders": ORDERS, "members": MEMBERS}
 
 SQL = list[str]
+
+
+def writes(texts: SQL) -> list[list[str]]:
+    """What is written by these statements: the verb and its table."""
+    return [text.split()[:3] for text in texts if not text.startswith("SELECT")]
+
+
 WORDS: Mapping[str, Callable[[SQL, SQL], bool]] = {
     # It holds values to the declared rules itself, where the first leaves that to the database.
     "early": lambda own, first: own == [] and first != [],
@@ -130,6 +137,13 @@ WORDS: Mapping[str, Callable[[SQL, SQL], bool]] = {
     "strict": lambda own, first: own == [] and first != [],
     # Where the database does not say which foreign key refused, or which row, it asks afterwards.
     "blames": lambda own, first: own[: len(first)] == first,
+    # A session writes a new object by a statement of SQLAlchemy's own, and is asked what was stored.
+    "flushes": lambda own, first: writes(own) == writes(first),
+    # As "flushes"; Python refuses an argument that the class does not have.
+    "constructs": lambda own, first: own == [],
+    # It gives no rows back: the one that was changed is read by a statement of its own.
+    "rereads": lambda own, first: own[:1] == [text.split(" RETURNING")[0] for text in first]
+    and not writes(own[1:]),
     # A row that is not there is an error of its own; the same statement found that out.
     "raises": lambda own, first: own == first,
 }
@@ -235,16 +249,17 @@ def member(id: Any, email: Any, **fields: Any) -> dict[str, Any]:
 
 
 def inserted(row: dict[str, Any], wanted: Any, apart: Mapping[str, str] | None = None) -> Case:
-    return Case("insert", ("members", row), wanted, apart=apart or {})
+    return Case("insert", ("members", row), wanted, apart={"repository": "flushes", **(apart or {})})
 
 
 def updated(key: Any, patch: dict[str, Any], wanted: Any, apart: Mapping[str, str] | None = None) -> Case:
-    return Case("update", ("members", key, patch), wanted, apart=apart or {})
+    return Case("update", ("members", key, patch), wanted, apart={"repository": "rereads", **(apart or {})})
 
 
 def updated_item(patch: dict[str, Any]) -> Case:
     """Item 4, in which every column is empty, changed: each value comes back in its own type."""
-    return Case("update", ("items", 4, patch), {**ITEMS[3].model_dump(), **patch})
+    wanted = {**ITEMS[3].model_dump(), **patch}
+    return Case("update", ("items", 4, patch), wanted, apart={"repository": "rereads"})
 
 
 NEW = member(9, "n@x", age=30, size=-5, level="high", item=2)
@@ -267,7 +282,7 @@ WRITES = [
     # A DataError is the database's word; it is a ValidationError too.
     inserted(member(9, "n@x", age=2**63), DataError, STRICT),
     inserted(member(9, "n@x", age=1.5), ValidationError),
-    inserted({"id": 9, "emial": "n@x"}, UndefinedColumnError),
+    inserted({"id": 9, "emial": "n@x"}, UndefinedColumnError, {"repository": "constructs"}),
     Case("insert_many", ("members", [NEW, member(10, "o@x"), member(11, "p@x", age=1)]), 3),
     Case("insert_many", ("members", []), 0),
     Case(
@@ -307,5 +322,9 @@ WRITES = [
     updated_item({"data": {"a": [1, None, "é"]}, "tags": ["x"], "seen": ITEMS[0].seen}),
 ]
 
-INSTEAD: Mapping[str, type[Exception]] = {"raises": RowNotFound, "strict": ValidationError}
+INSTEAD: Mapping[str, type[Exception]] = {
+    "raises": RowNotFound,
+    "strict": ValidationError,
+    "constructs": TypeError,
+}
 """What comes of a case instead, by the word that says so."""

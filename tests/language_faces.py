@@ -11,16 +11,24 @@ words. Tables are named by text, rows are dicts, a filter names a subquery's tab
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from language_cases import MODELS
+from language_models import MAPPED
 from rowstead import DB, Row
 from rowstead import sync as in_threads
 from rowstead.dialects import POSTGRESQL
 from rowstead.kit import AsyncDatabase, Database
-from rowstead.session import Trace
+from rowstead.model_session import ModelSession
+from rowstead.repository import BaseRepository, PersistEngine
+from rowstead.session import Trace, Tracer
+from rowstead.statements.compiled import tidy
 
 Dict = dict[str, Any]
 
@@ -175,6 +183,130 @@ def _by_name(where: Any) -> Any:
     return where.__table__ if isinstance(where, type) and issubclass(where, Row) else where
 
 
+class RepositoryVerbs:
+    """Repositories: a table is a model, a row an object of it, and every verb is a session that commits."""
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+        self.db: Any = None
+
+    async def open(self, connect: Callable[..., Any], url: str) -> Self:
+        self.db = connect(url.replace("sqlite:", "sqlite+aiosqlite:"))
+        engine, self._sessions = self.db.session()
+        self._style = engine.dialect.paramstyle
+        event.listen(engine.sync_engine, "before_cursor_execute", self._executed)
+        return self
+
+    async def close(self) -> None:
+        await self.db.dispose_engines()
+
+    def _executed(self, _c: Any, _cursor: Any, statement: str, *_more: Any) -> None:
+        if statement.split(maxsplit=1)[0].upper() not in (*AROUND, "PRAGMA"):
+            self.sent.append(as_the_core_spells(statement))
+
+    def _trace(self, statement: Trace) -> None:
+        if statement.sql.split(maxsplit=1)[0].upper() not in AROUND:
+            self.sent.append(statement.sql)
+
+    async def _do(self, table: str, work: Callable[[BaseRepository[Any]], Any]) -> Any:
+        async with self._sessions() as session:
+            repository = self._repository(session, table)
+            self.sent.clear()
+            result = await work(repository)
+            await session.commit()
+            return result
+
+    def _repository(self, session: AsyncSession, table: str) -> BaseRepository[Any]:
+        ModelSession.of(session).database.tracer = Tracer(self._trace, values=False)
+        return BaseRepository(session, MAPPED[table])
+
+    async def get(self, table: str, key: Any) -> Dict | None:
+        return _attributes(await self._do(table, lambda r: r.get(key)))
+
+    async def find(
+        self, table: str, where: Any, order: Any = None, limit: Any = None, offset: Any = None
+    ) -> list[Dict]:
+        options = {"order": order, "limit": limit, "offset": offset}
+        found = await self._do(table, lambda r: r.find(_by_model(where), **options))
+        return [_attributes(one) or {} for one in found]
+
+    async def count(self, table: str, where: Any) -> int:
+        return await self._do(table, lambda r: r.count(where=_by_model(where)))
+
+    async def insert(self, table: str, row: Dict) -> Dict:
+        async def saved(repository: BaseRepository[Any]) -> Any:
+            found = await repository.save(MAPPED[table](**row))
+            # What was given is what the object holds until its row is read.
+            return await repository.refresh(found)
+
+        return _attributes(await self._do(table, saved)) or {}
+
+    async def insert_many(self, table: str, rows: Sequence[Dict]) -> int:
+        return await self._do(table, lambda r: r.bulk_insert(rows, returning=False))
+
+    async def update(self, table: str, key: Any, patch: Dict) -> Dict | None:
+        if not await self._do(table, lambda r: r.update_where(patch, {"id": {"eq": key}})):
+            return None
+        sent = list(self.sent)
+        found = await self.get(table, key)
+        self.sent[:0] = sent
+        return found
+
+    async def update_where(self, table: str, patch: Dict, where: Any) -> int:
+        return await self._do(table, lambda r: r.update_where(patch, _by_model(where)))
+
+    async def delete(self, table: str, key: Any) -> int:
+        return await self._do(table, lambda r: r.delete_where({"id": {"eq": key}}))
+
+
+def _attributes(one: Any) -> Dict | None:
+    return None if one is None else one.to_dict()
+
+
+def _by_model(where: Any) -> Any:
+    """A filter whose subqueries name their tables by mapped classes."""
+    if isinstance(where, dict):
+        return {key: _by_model(value) for key, value in where.items()}
+    if isinstance(where, list):
+        return [_by_model(value) for value in where]
+    return MAPPED[where.__table__] if isinstance(where, type) and issubclass(where, Row) else where
+
+
+NORMALISED: Mapping[str, tuple[str, str]] = {
+    # A session's statement may read several classes, so that SQLAlchemy says of every column whose it is.
+    "qualifiers": (r"(?<![\w.])(items|orders|members)\.", ""),
+    # SQLAlchemy tells asyncpg and psycopg each parameter's type; our own statements let the server find it.
+    "casts": (
+        r"(?<=[\d)s])::(TIMESTAMP WITH(OUT)? TIME ZONE|DOUBLE PRECISION|[A-Z]+)(\(\d+(, ?\d+)?\))?(\[\])?",
+        "",
+    ),
+}
+"""How a session's text differs from the core's, by name: what is replaced, and by what."""
+
+
+def with_offset(statement: str) -> str:
+    """A text of the core's as SQLAlchemy bounds rows on SQLite: with an offset, even where none is asked."""
+    return re.sub(r"LIMIT \?(?! OFFSET)", "LIMIT ? OFFSET ?", statement)
+
+
+def unqualified(statement: str) -> str:
+    """A text of either without the names of the tables whose columns they are."""
+    return re.sub(*NORMALISED["qualifiers"], statement)
+
+
+def as_a_session_spells(statement: str) -> str:
+    return statement if statement.startswith("INSERT") else with_offset(unqualified(statement))
+
+
+def as_the_core_spells(statement: str) -> str:
+    """A statement of SQLAlchemy's with its known differences taken out, parameters numbered."""
+    names = list(dict.fromkeys(re.findall(r"%\((\w+)\)s", statement)))
+    text = re.sub(r"%\((\w+)\)s", lambda m: f"${names.index(m[1]) + 1}", tidy(statement)).replace("%%", "%")
+    for pattern, replacement in NORMALISED.values():
+        text = re.sub(pattern, replacement, text)
+    return text
+
+
 @dataclass(frozen=True, slots=True)
 class Face:
     """One face in one world. `kind` is the name under which a case says where it differs."""
@@ -183,6 +315,8 @@ class Face:
     verbs: type[Any]
     connect: Callable[..., Any]
     drivers: frozenset[str]
+    spell: Callable[[str], str] = str
+    """What a statement of the first face is called in this one's words."""
 
 
 FACES: Mapping[str, Face] = {
@@ -190,6 +324,7 @@ FACES: Mapping[str, Face] = {
     "rows in threads": Face("rows", RowsVerbs, in_threads.DB.from_url, IN_THREADS),
     "kit": Face("kit", KitVerbs, AsyncDatabase.open, EVERYWHERE),
     "kit in threads": Face("kit", KitVerbs, Database.open, IN_THREADS),
+    "repository": Face("repository", RepositoryVerbs, PersistEngine, EVERYWHERE, as_a_session_spells),
 }
 """Every face. The first is the one that the others are compared with."""
 

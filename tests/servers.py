@@ -1,7 +1,7 @@
-"""The real servers that tests talk to: databases on the session's PostgreSQL, and more servers.
+"""The real servers that tests talk to: databases on the session's PostgreSQL and MariaDB, and more servers.
 
-Knows nothing of Rowstead: it is what Rowstead is measured against. It talks to PostgreSQL through
-psycopg's synchronous connection, which costs no event loop.
+Knows nothing of Rowstead: it is what Rowstead is measured against. It talks to the servers through
+psycopg's and PyMySQL's synchronous connections, which cost no event loop.
 """
 
 from __future__ import annotations
@@ -10,15 +10,26 @@ import os
 import secrets
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
+import pymysql
 from psycopg import sql
 
+import with_mariadb
+from with_mariadb import MariaServer
 from with_postgres import VARIABLE, PostgresServer
 
-__all__ = ["MissingServer", "PostgresDatabase", "PostgresServer", "Server", "with_driver"]
+__all__ = [
+    "MariaDatabase",
+    "MariaServer",
+    "MissingServer",
+    "PostgresDatabase",
+    "PostgresServer",
+    "Server",
+    "with_driver",
+]
 
 USER_SCHEMAS = r"SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'"
 OTHERS = """
@@ -28,7 +39,7 @@ LARGE_OBJECTS = "SELECT lo_unlink(oid) FROM pg_largeobject_metadata"
 
 
 class MissingServer(Exception):
-    """Tests that need PostgreSQL fail without it; none is ever skipped in silence."""
+    """Tests that need a server fail without it; none is ever skipped in silence."""
 
 
 def with_driver(url: str, driver: str) -> str:
@@ -136,3 +147,58 @@ class PostgresDatabase:
             admin.execute(
                 sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(self.name))
             )
+
+
+class MariaDatabase:
+    """One database of the session's MariaDB that a test has for itself, emptied before each test."""
+
+    def __init__(self, server_url: str, name: str) -> None:
+        self.name = name
+        self.url = urlunsplit(urlsplit(server_url)._replace(path=f"/{name}"))
+
+    @classmethod
+    @contextmanager
+    def made(cls) -> Iterator[MariaDatabase]:
+        """A new database on the server that `make test` started, dropped afterwards. Raises MissingServer."""
+        url = os.environ.get(with_mariadb.VARIABLE)
+        if not url:
+            raise MissingServer(
+                f"{with_mariadb.VARIABLE} is not set. Run `make test`, which starts a private MariaDB, or "
+                "`.venv/bin/python scripts/with_mariadb.py --fast -- .venv/bin/python -m pytest ...`"
+            )
+        database = cls(url, f"t_{secrets.token_hex(6)}")
+        with database.admin() as admin:
+            database.empty(admin)
+            try:
+                yield database
+            finally:
+                database.drop(admin)
+
+    @contextmanager
+    def admin(self) -> Iterator[pymysql.Connection]:
+        """A connection that may do everything, in no database, committing by itself."""
+        parts = urlsplit(self.url)
+        connection = pymysql.connect(
+            host=parts.hostname, port=parts.port, user=parts.username, password=parts.password, autocommit=True
+        )
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+    def empty(self, admin: pymysql.Connection) -> None:
+        """Break off who is still connected, and bring the database back to how it was made."""
+        self.drop(admin)
+        with admin.cursor() as cursor:
+            # A text compares as on the other databases, where `a` is neither `A` nor `a `.
+            cursor.execute(f"CREATE DATABASE `{self.name}` CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin")
+
+    def drop(self, admin: pymysql.Connection) -> None:
+        """Drop it, whoever is still connected: an open transaction would make the DROP wait."""
+        others = "SELECT id FROM information_schema.processlist WHERE db = %s AND id <> connection_id()"
+        with admin.cursor() as cursor:
+            while cursor.execute(others, [self.name]):
+                for (number,) in cursor.fetchall():
+                    with suppress(pymysql.OperationalError):  # it ended meanwhile
+                        cursor.execute(f"KILL {number}")
+            cursor.execute(f"DROP DATABASE IF EXISTS `{self.name}`")

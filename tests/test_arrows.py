@@ -46,7 +46,11 @@ LAYERS = (
         siblings=False,
     ),
     Layer("tools", "one settings object, one code generator, for faces and CLI", ("config", "codegen")),
-    Layer("handles", "what a face holds: connecting, retrying, migrating", ("database", "migrations")),
+    Layer(
+        "handles",
+        "what a face holds: connecting, retrying, migrating",
+        ("database", "migrations", "model_objects", "model_session"),
+    ),
     Layer(
         "sessions",
         "run steps on a connection; what a block of them means; gets that are answered together",
@@ -62,7 +66,11 @@ LAYERS = (
     Layer("statements", "whole statements, put together from the language, as cached texts", ("statements",)),
     Layer("language", "filters, sorts and aggregates: read to shapes, made expressions", ("language",)),
     Layer("rules", "what a value must be, and a row; in words and in Python, never in SQL", ("rules",)),
-    Layer("values", "how each value travels, and back; what it must fit into", ("values",)),
+    Layer(
+        "values",
+        "how each value travels, and back; what it must fit into",
+        ("values", "tables.column_types", "tables.column_defaults"),
+    ),
     Layer("tables", "what a table is, what a caller may see of it, its rows as dicts", ("tables",)),
     Layer("dialects", "facts of each database", ("dialects",)),
     Layer("bottom", "know each other at most", ("errors", "plan", "waiting", "sentinels", "raw")),

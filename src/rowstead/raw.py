@@ -21,7 +21,8 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-_FIRST_WORD = re.compile(r"(?:\s+|--[^\n]*(?:\n|$)|/\*.*?\*/|\(|;)*([A-Za-z]*)", re.DOTALL)
+_BEFORE = r"(?:\s+|--[^\n]*(?:\n|$)|/\*.*?\*/|\(|;)*"
+_FIRST_WORD = re.compile(_BEFORE + r"([A-Za-z]*)", re.DOTALL)
 
 READS = frozenset({"select", "with", "values", "explain", "table", "show"})
 CONTROL = frozenset({"begin", "start", "commit", "end", "rollback", "abort", "savepoint", "release"})
@@ -52,6 +53,12 @@ def first_word(sql: str) -> str:
     """The first keyword, lower case, behind comments and brackets."""
     first = _FIRST_WORD.match(sql)
     return first.group(1).lower() if first else ""
+
+
+def statement(sql: str) -> str:
+    """The text from its first keyword on."""
+    first = _FIRST_WORD.match(sql)
+    return sql[first.start(1) :] if first else sql
 
 
 @lru_cache(maxsize=1024)

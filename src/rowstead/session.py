@@ -17,12 +17,14 @@ from rowstead.dialects import Dialect
 from rowstead.drivers.base import Connection, Driver, RawResult
 from rowstead.errors import (
     DisconnectedError,
+    DuplicateError,
     ForeignKeyError,
     NotNullError,
     OutcomeUnknown,
     ReadOnlyError,
     RestrictError,
     RowsteadError,
+    StatementError,
     StatementTimeout,
     ValidationError,
 )
@@ -120,6 +122,10 @@ class Session:
     async def plan(self, plan: Plan[R]) -> R:
         """Drive a plan to its end."""
         return await arun(plan, self)
+
+    async def done(self, work: Call[R] | Plan[R]) -> R:
+        """Run what takes one statement on some databases and several on others."""
+        return await (self.run(work) if isinstance(work, Call) else self.plan(work))
 
     async def perform(self, step: Step) -> Any:
         """One step of a plan."""
@@ -276,6 +282,9 @@ class Session:
             # SQLite does not say which side of the key refused; of a DELETE it can only be the other rows.
             # So it is where they should refer to nothing from now on and may not.
             translated = RestrictError(f"other rows still refer to this one ({error})")
+        guard = self.dialect.upsert_guard
+        if guard is not None and isinstance(translated, StatementError) and guard in text:
+            translated = DuplicateError("the row is there already by another unique key than the upsert's")
         if translated is not None and translated.table is None:
             translated.table = table
         return translated

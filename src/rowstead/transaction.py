@@ -14,6 +14,7 @@ from time import monotonic
 from types import TracebackType
 from typing import Any, TypeVar
 
+from rowstead import raw
 from rowstead.drivers.base import Connection, Driver, RawResult
 from rowstead.errors import (
     CommitOutcomeUnknown,
@@ -141,7 +142,29 @@ class Transaction(Session):
 
     async def raw(self, call: Call[RawResult]) -> RawResult:
         self.wrote = True
-        return await self._step(call)
+        self._require_transactional(call.text)
+        result = await self._step(call)
+        if self.dialect.commits_by_itself is not None and not self.connection.in_transaction:
+            ended = UsageError(
+                "the statement ended this transaction block (a procedure that commits, or a statement hidden "
+                "in a comment): what was done before it is committed already"
+            )
+            self.fail(ended)
+            raise ended
+        return result
+
+    def _require_transactional(self, text: str) -> None:
+        """Raise UsageError for a user's statement that would commit the block; it is not sent."""
+        commits = self.dialect.commits_by_itself
+        if commits is None:
+            return
+        statement = raw.statement(text)
+        if commits.match(statement):
+            raise UsageError(
+                f"`{' '.join(statement.split()[:2])} …` would commit this transaction block: "
+                f"{self.dialect.name} commits by itself for such a statement. Run it outside the block, by "
+                "the database's own handle, or in a migration"
+            )
 
     async def bulk(self, step: Many | ManyReturning | Copy) -> Any:
         await self.take_turn()
@@ -232,11 +255,14 @@ class Savepoint(AbstractAsyncContextManager[Transaction]):
 class Block(AbstractAsyncContextManager[Transaction]):
     """A transaction of its own: lends a connection, begins, and commits or rolls back at the end.
 
-    `pinned` is a connection that is lent already and stays so. On a connection that somebody else
-    holds a transaction on (`driver.joined`) the block is a savepoint of that transaction.
+    `begin` are the statements that open it. `pinned` is a connection that is lent already and stays so.
+    On a connection that somebody else holds a transaction on (`driver.joined`) the block is a savepoint
+    of that transaction.
     """
 
-    def __init__(self, session: Session, begin: str, write: bool, pinned: Connection | None = None) -> None:
+    def __init__(
+        self, session: Session, begin: Sequence[str], write: bool, pinned: Connection | None = None
+    ) -> None:
         self._session = session
         self._begin = begin
         self._write = write
@@ -248,7 +274,8 @@ class Block(AbstractAsyncContextManager[Transaction]):
         session = self._session
         connection = self._pinned or await session.driver.lend(self._write)
         try:
-            await session._send(connection, Call(self._begin))  # pyright: ignore[reportPrivateUsage]
+            for text in self._begin:
+                await session._send(connection, Call(text))  # pyright: ignore[reportPrivateUsage]
         except BaseException:
             self._give_back(connection, suspect=True)
             raise

@@ -23,6 +23,7 @@ from rowstead.database import Database
 from rowstead.dialects import Dialect
 from rowstead.drivers.urls import Options, make_driver
 from rowstead.errors import RowsteadError
+from rowstead.migrations.applying import Applying
 from rowstead.migrations.doubt import Repeatable
 from rowstead.migrations.facts import facts_of
 from rowstead.migrations.formats import plain
@@ -44,6 +45,7 @@ class WithoutLock(Runner):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._facts = replace(self._facts, lock=_NoLock(self._facts.lock))
+        self._work = Applying(self._calls, self._facts, "plain")
 
 
 class _NoLock:
@@ -58,24 +60,26 @@ class _NoLock:
 class WithoutProgress(Runner):
     """Control: a no-transaction file is noted when all of it is done."""
 
-    def _stepwise(self, ledger: Any, migration: Any) -> Any:
-        for statement in migration.up:
-            yield Call(statement.text, writes=True, raw=True)
-        yield ledger.add(migration)
-        return True
+    class applying(Applying):
+        def stepwise(self, ledger: Any, migration: Any) -> Any:
+            yield from _statements(migration)
+            yield from ledger.add(migration)
+            return True
 
 
 class NotedAfterwards(Runner):
     """Control: a file's transaction, and then its row in another."""
 
-    def _whole(self, ledger: Any, migration: Any) -> Any:
-        yield Atomic(self._statements(migration))
-        yield ledger.add(migration)
-        return True
+    class applying(Applying):
+        def whole(self, ledger: Any, migration: Any) -> Any:
+            yield Atomic(_statements(migration))
+            yield from ledger.add(migration)
+            return True
 
-    def _statements(self, migration: Any) -> Any:
-        for statement in migration.up:
-            yield Call(statement.text, writes=True, raw=True)
+
+def _statements(migration: Any) -> Any:
+    for statement in migration.up:
+        yield Call(statement.text, writes=True, raw=True)
 
 
 class NeverAsks(Runner):
@@ -85,6 +89,7 @@ class NeverAsks(Runner):
         super().__init__(*arguments, **options)
         kinds = tuple((pattern, Repeatable()) for pattern, _ in self._facts.standing_alone)
         self._facts = replace(self._facts, standing_alone=kinds)
+        self._work = Applying(self._calls, self._facts, "plain")
 
 
 RUNNERS: Mapping[str, type[Runner]] = {

@@ -121,12 +121,44 @@ HALF = "a\ud800"
         schema(users(column(HALF, 3, "text", nullable=True))),
         schema(users(check_constraints=[check(HALF, "id > 0")])),
         schema(users(check_constraints=[check("c", f"email != '{HALF}'")])),
+        *(
+            schema(users(column("more", 3, storage, nullable=True, **said)))
+            for storage, said in [
+                ("text", {"default": {"static": HALF}}),
+                ("bytes", {"default": {"static": HALF}}),
+                ("json", {"default": {"static": {HALF: 1}}}),
+                ("json", {"default": {"static": [{"x": HALF}]}}),
+                ("array", {"default": {"static": [HALF]}}),
+                ("text", {"default": {"custom_name": HALF}}),
+                ("int64", {"default": {"sequence": HALF}}),
+                ("int64", {"default": {"sequence": "a\0b"}}),
+                ("text", {"enum_values": ["x", HALF]}),
+                ("json", {"enum_values": [1, {"x": HALF}]}),
+                ("text", {"regex": HALF}),
+            ]
+        ),
         "[" * 100_000,
         json.dumps(schema(users())).replace('"email"', '"a\\ud800"'),
     ],
-    ids=["table", "column", "check's name", "check", "deep JSON", "JSON"],
+    ids=[
+        *("table", "column", "check's name", "check"),
+        *("default of text", "of bytes", "a key in one", "deep in one", "in a list", "custom default"),
+        *("counter", "NUL in a counter", "choice", "choice of JSON", "pattern", "deep JSON", "JSON"),
+    ],
 )
 def test_a_schema_that_no_database_can_hold_is_a_validation_error(given: Any, tmp_path: Path) -> None:
     with pytest.raises(ValidationError, match="schema"):
         Database.create(tmp_path / "app.db", given)
     assert not (tmp_path / "app.db").exists()
+
+
+def test_control_whole_characters_beyond_the_sixteen_bits_are_taken(sync_backend: Backend) -> None:
+    whole = "a\U0001f600"
+    more = [
+        column("said", 3, "text", default={"static": whole}, enum_values=[whole], regex=f"{whole}$"),
+        column("data", 4, "json", default={"static": {whole: [whole]}}),
+        column("number", 5, "int64", default={"sequence": whole}),
+    ]
+    with Database.create(sync_backend.url, schema(users(*more))) as db, db.begin() as txn:
+        row = txn.insert("users", {"id": 1, "email": "a@x"})
+    assert (row["said"], row["data"], row["number"]) == (whole, {whole: [whole]}, 1)

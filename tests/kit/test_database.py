@@ -12,7 +12,7 @@ import pytest
 from conftest import Backend
 from kit.conftest import Make
 from kit.shop import shop
-from rowstead import DB
+from rowstead import DB, UsageError
 from rowstead.kit import (
     AsyncDatabase,
     AsyncTransaction,
@@ -346,3 +346,27 @@ async def test_a_kits_database_can_be_used_by_the_rows_face(tmp_path: Path) -> N
     async with await AsyncDatabase.create(tmp_path / "a.db", shop()) as db:
         rows = DB(db.database)
         assert await rows.fetchval("SELECT count(*) FROM customers") == 0
+
+
+@pytest.mark.parametrize("kind", [Database, AsyncDatabase])
+def test_a_handle_is_not_made_by_its_class_but_by_create_and_open(kind: Any) -> None:
+    name = kind.__name__
+    with pytest.raises(UsageError) as caught:
+        kind("app.db")
+    assert str(caught.value) == (f"{name}.create(path, schema) makes a database, {name}.open(path) opens one")
+
+
+@pytest.mark.parametrize(
+    ("given", "called"),
+    [
+        ([table("t", 1, [KEY], "id")], "a list"),
+        (table("t", 1, [KEY], "id"), "one table alone"),
+        (None, "a NoneType"),
+        ("[]", "a list"),
+    ],
+    ids=["list of tables", "table", "None", "JSON of a list"],
+)
+def test_what_is_no_schema_is_told_its_shape(given: Any, called: str, tmp_path: Path) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Database.create(tmp_path / "app.db", given)
+    assert str(caught.value) == f'schema: a schema is {{"tables": [table, …]}}, not {called}'

@@ -5,33 +5,20 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import threading
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 
 from conftest import Backend
 from kit.conftest import Make
+from kit.past import raw
 from kit.shop import shop
 from rowstead import RowsteadError, StatementTimeout, UsageError
 from rowstead.drivers import sqlite_copy
 from rowstead.kit import AsyncDatabase, Database, StorageError, ValidationError, column, fk, table
 from rowstead.kit import int as int_
-
-
-@contextmanager
-def raw(backend: Backend) -> Iterator[Any]:
-    """A connection past the kit, on which foreign keys are not looked at."""
-    if backend.is_postgres:
-        with psycopg.connect(backend.url.replace("+psycopg", ""), autocommit=True) as connection:
-            connection.execute("SET session_replication_role = replica")
-            yield connection
-        return
-    with closing(sqlite3.connect(backend.url.removeprefix("sqlite:///"), isolation_level=None)) as connection:
-        yield connection
 
 
 def filled(make: Make) -> Database:

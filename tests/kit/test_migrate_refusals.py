@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
@@ -99,3 +100,24 @@ def test_control_the_databases_call_it_otherwise(make: Make) -> None:
         with pytest.raises(MigrationError) as caught:
             db.migrate([version(1, op("add_unique", "c", "w"))])
     assert (caught.value.table, caught.value.constraint) != ("c", "w")
+
+
+def test_without_alembic_the_extra_is_named_and_the_handle_works_with_what_there_is(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    db = make(schema(children()))
+    more = schema(children(), children("d") | {"id": 2})
+    db.set_schema(more)
+    history = [version(1, op("create_table", "d"))]
+    with monkeypatch.context() as patch:
+        patch.delitem(sys.modules, "rowstead.migrations.rendering", raising=False)
+        for name in [name for name in sys.modules if name.partition(".")[0] == "alembic"]:
+            patch.delitem(sys.modules, name)
+        patch.setitem(sys.modules, "alembic", None)
+        with pytest.raises(ImportError, match=r"pip install 'rowstead\[migrate\]'"):
+            db.migrate(history)
+    assert db.table_names() == ["c"]
+    fill(db, c=ROWS)
+    assert db.check() == []
+    db.migrate(history)
+    assert db.table_names() == ["c", "d"]

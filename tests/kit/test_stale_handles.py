@@ -20,6 +20,8 @@ from rowstead.kit import (
     ValidationError,
     column,
 )
+from rowstead.kit.stored import expected
+from rowstead.sync.kit import database
 
 from .migrations import op, schema, users, version
 
@@ -53,6 +55,21 @@ def test_a_rule_alone_which_the_tables_do_not_show_is_taken_over(sync_backend: B
         one.migrate([version(1, op("alter_column", "users", "grade"))])
         with other.begin() as txn, pytest.raises(CheckError):
             txn.insert("users", {"id": 2, "email": "b@x", "grade": "123"})
+
+
+def test_control_a_handle_that_does_not_look_writes_by_the_rules_that_were(
+    sync_backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "expected", lambda _edition: expected(None))
+    loose = schema(users(column("grade", 3, "text", nullable=True)))
+    with Database.create(sync_backend.url, loose) as one, Database.open(sync_backend.url) as other:
+        one.set_schema(grade())
+        one.migrate([version(1, op("alter_column", "users", "grade"))])
+        with other.begin() as txn:
+            assert txn.insert("users", {"id": 2, "email": "b@x", "grade": "123"})["grade"] == "123"
+        assert one.check() == [
+            "users: the row with id 2 breaks a rule: users.grade must match '^[a-z]+$'",
+        ]
 
 
 def test_a_column_that_is_gone_is_an_error_that_names_those_there_are(sync_backend: Backend) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import threading
@@ -16,6 +17,8 @@ from conftest import Backend
 from kit.conftest import Make
 from kit.shop import shop
 from rowstead.kit import (
+    AsyncDatabase,
+    AsyncTransaction,
     ConflictError,
     Database,
     DuplicateError,
@@ -257,6 +260,30 @@ def test_the_function_is_run_again_on_conflicts_so_often(db: Database, max_retri
     with pytest.raises(ConflictError):
         db.transaction(conflicts, max_retries=max_retries)
     assert len(runs) == max_retries + 1
+
+
+@pytest.mark.parametrize("max_retries", ["3", 1.5, None, True, -1, [2]], ids=str)
+async def test_a_number_of_retries_that_is_none_is_refused_before_anything_is_run(
+    backend: Backend, max_retries: Any
+) -> None:
+    runs: list[int] = []
+
+    async def work(_: AsyncTransaction) -> None:
+        runs.append(1)
+
+    said = f"max_retries is a whole number from 0 on, not {max_retries!r}"
+    async with await AsyncDatabase.create(backend.url, shop()) as db:
+        with pytest.raises(ValidationError, match=re.escape(said)):
+            await db.transaction(work, max_retries=max_retries)
+        assert runs == []
+        await db.transaction(work, max_retries=0)
+        assert runs == [1]
+
+
+@pytest.mark.parametrize("max_retries", ["3", 1.5, None, True, -1], ids=str)
+def test_the_synchronous_world_refuses_it_too(db: Database, max_retries: Any) -> None:
+    with pytest.raises(ValidationError, match="max_retries is a whole number from 0 on"):
+        db.transaction(lambda _: pytest.fail("it was run"), max_retries=max_retries)
 
 
 def counting(db: Database, start: Callable[[Callable[[Transaction], Any]], Any]) -> int:

@@ -8,16 +8,35 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
-from typing import NoReturn
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from typing import NoReturn, TypeAlias
+
+from rowstead.cli import codegen_arguments, db_arguments, db_changes_arguments, migrate_arguments, settings_arguments
+from rowstead.cli.command import Command
 
 __all__ = ["main"]
+
+COMMANDS: tuple[Command, ...] = (
+    *migrate_arguments.COMMANDS,
+    *db_arguments.COMMANDS,
+    *db_changes_arguments.COMMANDS,
+    *codegen_arguments.COMMANDS,
+    *settings_arguments.COMMANDS,
+)
+"""Every command but those of the kit, as --help lists them; the files add their own here."""
+
+GROUPS: Mapping[str, str] = {
+    "db": "create a database's tables, and carry migrations in goose's format forth and back",
+    "codegen": "write code from models",
+}
+"""What stands before several commands, and what they have in common."""
 
 EXIT_CODES = """\
 exit codes:
   0  done
   1  the migrations are inconsistent, or one failed; kit: a row was refused, or `check` found a fault
-  2  wrong usage: no URL, no such directory, a file that cannot be accepted
+  2  wrong usage: no URL, no such directory, a file that cannot be accepted, a database that is not known
   3  the database cannot be reached
   130  interrupted with Ctrl-C; the same command goes on from there
 """
@@ -40,13 +59,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _command_of(arguments: argparse.Namespace) -> Callable[[argparse.Namespace], int]:
-    if arguments.command == "kit":
-        from rowstead.cli import kit
-
-        return kit.run
-    from rowstead.cli import migrate
-
-    return {"migrate": migrate.migrate, "status": migrate.status}[arguments.command]
+    module, _, function = arguments.run.partition(":")
+    return getattr(import_module(module), function)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -58,45 +72,42 @@ class _Parser(argparse.ArgumentParser):
         super().error(without_passwords(message))
 
 
+_Commands: TypeAlias = "argparse._SubParsersAction[_Parser]"  # pyright: ignore[reportPrivateUsage]
+
+
 def parser() -> argparse.ArgumentParser:
     """The whole command line: every command and option, as docs/cli.md describes them."""
     top = _Parser(
         prog="rowstead",
-        description="Typed rows on SQLite and PostgreSQL: apply migrations and see where they stand.",
+        description="Data on SQLite, PostgreSQL and MariaDB: migrations, schemas, rows in and out.",
         epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     top.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
-    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    commands = _group(top, "command")
 
-    migrate = _migrations(
-        commands, "migrate", "apply the pending .sql files of a directory, in order of name"
-    )
-    migrate.add_argument(
-        "--dry-run", action="store_true", help="print what would be applied, after every check; write nothing"
-    )
-    _migrations(commands, "status", "print which files are applied, pending, changed or gone; write nothing")
+    groups: dict[str, _Commands] = {"": commands}
+    for words, summary, run, options in COMMANDS:
+        group, _, name = words.rpartition(" ")
+        if group not in groups:
+            groups[group] = _group(_command(commands, group, GROUPS[group]), f"{group}_command")
+        command = _command(groups[group], name, summary)
+        command.set_defaults(run=run)
+        options(command)
     _kit(_command(commands, "kit", "look into a database of the kit, and carry rows in and out"))
     return top
 
 
-def _migrations(
-    commands: argparse._SubParsersAction[_Parser],  # pyright: ignore[reportPrivateUsage]
-    name: str,
-    summary: str,
-) -> argparse.ArgumentParser:
-    command = _command(commands, name, summary)
-    command.add_argument("directory", metavar="DIRECTORY", help="the folder that holds the .sql files")
-    command.add_argument("--url", help="the database; without it, the environment's DATABASE_URL")
-    command.add_argument("--json", action="store_true", help="print the result as one JSON object")
-    return command
+def _group(parser: _Parser, chosen: str) -> _Commands:
+    return parser.add_subparsers(dest=chosen, metavar="COMMAND", required=True)
 
 
 def _kit(kit: _Parser) -> None:
     from rowstead.cli.kit_arguments import add_commands
 
-    commands = kit.add_subparsers(dest="kit_command", metavar="COMMAND", required=True)
+    kit.set_defaults(run="rowstead.cli.kit:run")
+    commands = _group(kit, "kit_command")
 
     def make(name: str, summary: str) -> argparse.ArgumentParser:
         command = _command(commands, name, summary)
@@ -112,7 +123,7 @@ def _kit(kit: _Parser) -> None:
 
 
 def _command(
-    commands: argparse._SubParsersAction[_Parser],  # pyright: ignore[reportPrivateUsage]
+    commands: _Commands,
     name: str,
     summary: str,
 ) -> _Parser:

@@ -9,23 +9,12 @@ import argparse
 import asyncio
 import os
 from collections.abc import Callable
-from typing import TypeAlias, TypeVar
 
 from rowstead.cli import output
-from rowstead.database import Database
-from rowstead.dialects import Dialect
-from rowstead.drivers.base import Driver
-from rowstead.drivers.sqlite import SQLiteDriver
-from rowstead.drivers.sqlite_connection import MEMORY
-from rowstead.drivers.urls import Options, make_driver
+from rowstead.cli.running import ONE_CONNECTION, reader, run_plan
+from rowstead.drivers.urls import make_driver
 from rowstead.errors import ValidationError
 from rowstead.migrations import files, migrate_plan, preview_plan, status_plan
-from rowstead.plan import Plan
-
-T = TypeVar("T")
-MakePlan: TypeAlias = Callable[[Dialect, str], Plan[T]]
-
-ONE_CONNECTION = Options(min_size=1, max_size=1)
 
 
 def migrate(arguments: argparse.Namespace) -> int:
@@ -58,7 +47,7 @@ def _apply(directory: str, url: str, as_json: bool) -> int:
     progress = output.Progress()
     try:
         applied = asyncio.run(
-            _run(
+            run_plan(
                 make_driver(url, ONE_CONNECTION),
                 lambda dialect, style: migrate_plan(directory, dialect, style, on_event=progress),
             )
@@ -71,40 +60,14 @@ def _apply(directory: str, url: str, as_json: bool) -> int:
 
 
 def _preview(directory: str, url: str, as_json: bool) -> int:
-    pending = asyncio.run(_run(_reader(url), lambda dialect, style: preview_plan(directory, dialect, style)))
+    driver = reader(url)
+    pending = asyncio.run(run_plan(driver, lambda dialect, style: preview_plan(directory, dialect, style)))
     lines = [f"would apply {output.counted(len(pending))}", *(f"  {name}" for name in pending)]
     output.result({"directory": directory, "dry_run": True, "pending": pending}, lines, as_json)
     return output.OK
 
 
 def _status(directory: str, url: str, as_json: bool) -> int:
-    found = asyncio.run(_run(_reader(url), lambda dialect, style: status_plan(directory, dialect, style)))
-    value = {
-        "directory": directory,
-        "consistent": found.is_consistent,
-        "drifted": found.drifted,
-        "missing": found.missing,
-        "applied": found.applied,
-        "pending": found.pending,
-    }
-    output.result(value, output.status_lines(directory, found), as_json)
+    found = asyncio.run(run_plan(reader(url), lambda dialect, style: status_plan(directory, dialect, style)))
+    output.result(output.status_value(directory, found), output.status_lines(directory, found), as_json)
     return output.OK if found.is_consistent else output.FAILED
-
-
-async def _run(driver: Driver, make: MakePlan[T]) -> T:
-    await driver.open()
-    database = Database(driver)
-    try:
-        return await database.plan(make(driver.dialect, driver.paramstyle))
-    finally:
-        await database.close()
-
-
-def _reader(url: str) -> Driver:
-    """The URL's driver, unable to write; a SQLite file that is not there is not made, but empty."""
-    driver = make_driver(url, ONE_CONNECTION)
-    if not isinstance(driver, SQLiteDriver) or driver.path == MEMORY:
-        return driver
-    if not os.path.exists(driver.path):
-        return SQLiteDriver(MEMORY, ONE_CONNECTION)
-    return SQLiteDriver(driver.path, ONE_CONNECTION, mode="ro")

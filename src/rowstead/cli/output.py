@@ -46,6 +46,18 @@ def counted(number: int) -> str:
     return f"{number} migration" if number == 1 else f"{number} migrations"
 
 
+def status_value(directory: str, status: MigrationStatus) -> dict[str, Any]:
+    """A status for programs."""
+    return {
+        "directory": directory,
+        "consistent": status.is_consistent,
+        "drifted": status.drifted,
+        "missing": status.missing,
+        "applied": status.applied,
+        "pending": status.pending,
+    }
+
+
 def status_lines(directory: str, status: MigrationStatus) -> list[str]:
     """A status for people."""
     lines = [f"Migration status ({directory}):"]

@@ -6,7 +6,7 @@ Knows the names of drivers, not the drivers.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any, SupportsIndex
@@ -21,14 +21,27 @@ SCHEMES: dict[str, tuple[str, str | None]] = {
     "postgres+asyncpg": ("postgresql", "asyncpg"),
     "postgresql+psycopg": ("postgresql", "psycopg"),
     "postgres+psycopg": ("postgresql", "psycopg"),
+    "mysql": ("mariadb", None),
+    "mariadb": ("mariadb", None),
+    "mysql+asyncmy": ("mariadb", "asyncmy"),
+    "mariadb+asyncmy": ("mariadb", "asyncmy"),
+    "mysql+aiomysql": ("mariadb", "aiomysql"),
+    "mariadb+aiomysql": ("mariadb", "aiomysql"),
+    "mysql+pymysql": ("mariadb", "pymysql"),
+    "mariadb+pymysql": ("mariadb", "pymysql"),
     "sqlite": ("sqlite", None),
     "sqlite+aiosqlite": ("sqlite", None),
 }
 """Scheme -> database, and the driver where the scheme names one. SQLite has only ours."""
 
-ASYNC_DRIVERS = ("asyncpg", "psycopg")
-SYNC_DRIVERS = ("psycopg",)
-"""The drivers for PostgreSQL that a world has, the preferred one first."""
+ASYNC_DRIVERS: Mapping[str, Sequence[str]] = {
+    "postgresql": ("asyncpg", "psycopg"),
+    "mariadb": ("asyncmy", "aiomysql"),
+}
+SYNC_DRIVERS: Mapping[str, Sequence[str]] = {"postgresql": ("psycopg",), "mariadb": ("pymysql",)}
+"""The drivers for each database on a server that a world has, the preferred one first."""
+_TITLES = {"postgresql": "PostgreSQL", "mariadb": "MariaDB"}
+_EXTRAS = {"asyncmy": "mysql", "aiomysql": "mysql", "pymysql": "mysql"}
 
 MODES = ("ro", "rw", "rwc")
 MEMORY = ":memory:"
@@ -91,7 +104,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A database URL, read. `dsn` is PostgreSQL's, `path` and `mode` are SQLite's."""
+    """A database URL, read. `dsn` is that of a server, `path` and `mode` are SQLite's."""
 
     database: str
     driver: str | None = None
@@ -117,7 +130,7 @@ def parse(url: str) -> Address:
     if database == "sqlite":
         return _sqlite(scheme, rest)
     # What follows may name several hosts; reading it is the driver's own business.
-    return Address(database, driver, dsn=f"postgresql://{rest}")
+    return Address(database, driver, dsn=f"{database}://{rest}")
 
 
 def _sqlite(scheme: str, rest: str) -> Address:
@@ -156,18 +169,23 @@ def _mode(query: str) -> str:
     return mode
 
 
-def choose(address: Address, available: Sequence[str]) -> str:
-    """Which of a world's PostgreSQL drivers serves this address; ImportError when it is not installed."""
-    if address.driver is not None and address.driver not in available:
+def choose(address: Address, available: Mapping[str, Sequence[str]]) -> str:
+    """Which of a world's drivers serves this address; ImportError when it is not installed."""
+    drivers = available[address.database]
+    if address.driver is not None and address.driver not in drivers:
+        is_async = address.driver in ASYNC_DRIVERS[address.database]
+        own, other = ("asynchronous", "synchronous") if is_async else ("synchronous", "asynchronous")
         raise ValidationError(
-            f"{address.driver} is asynchronous only; use postgresql+{available[0]}:// for synchronous code"
+            f"{address.driver} is {own} only; use {address.database}+{drivers[0]}:// for {other} code"
         )
-    wanted = (address.driver,) if address.driver is not None else tuple(available)
+    wanted = (address.driver,) if address.driver is not None else tuple(drivers)
     for name in wanted:
         if find_spec(name) is not None:
             return name
+    extra = _EXTRAS.get(wanted[0], wanted[0])
     raise ImportError(
-        f"PostgreSQL needs {wanted[0]}, which is not installed: pip install 'rowstead[{wanted[0]}]'"
+        f"{_TITLES[address.database]} needs {wanted[0]}, which is not installed: "
+        f"pip install 'rowstead[{extra}]'"
     )
 
 

@@ -7,24 +7,35 @@ driver connection, by the same connection classes as everywhere else, so that va
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, cast
 
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from rowstead.dialects import POSTGRESQL, SQLITE, Dialect
 from rowstead.drivers.base import Connection
 from rowstead.drivers.joined import BEGIN, Wrapper, translator
+from rowstead.drivers.sqlalchemy_errors import translated
 from rowstead.drivers.turns import Turns
-from rowstead.errors import DisconnectedError, HandleClosed, RowsteadError, UsageError, ValidationError
+from rowstead.errors import HandleClosed, RowsteadError, UsageError, ValidationError
 
-_KNOWN: dict[tuple[str, str], tuple[Dialect, str, str]] = {
+KNOWN: Mapping[tuple[str, str], tuple[Dialect, str, str]] = {
     ("postgresql", "asyncpg"): (POSTGRESQL, "asyncpg", "numeric_dollar"),
     ("postgresql", "psycopg"): (POSTGRESQL, "psycopg", "numeric_dollar"),
     ("postgresql", "psycopg_async"): (POSTGRESQL, "psycopg", "numeric_dollar"),
     ("sqlite", "aiosqlite"): (SQLITE, "sqlite", "qmark"),
 }
 """SQLAlchemy's (dialect, driver) -> our dialect, codec and parameter style."""
+
+
+def known_as(dialect: Any) -> tuple[Dialect, str, str]:
+    """Our dialect, codec and parameter style for SQLAlchemy's dialect; ValidationError for an unknown one."""
+    known = KNOWN.get((dialect.name, dialect.driver))
+    if known is None:
+        names = ", ".join(f"{name}+{driver}" for name, driver in KNOWN)
+        raise ValidationError(f"no rows over SQLAlchemy's {dialect.name}+{dialect.driver}; known: {names}")
+    return known
 
 
 class SQLAlchemyAdapter:
@@ -42,14 +53,7 @@ class SQLAlchemyAdapter:
                 "SQLAlchemyAdapter takes an AsyncConnection or an AsyncSession, "
                 f"not {type(bind).__name__}; of an engine use `async with engine.begin() as connection`"
             )
-        dialect = _dialect_of(bind)
-        known = _KNOWN.get((dialect.name, dialect.driver))
-        if known is None:
-            names = ", ".join(f"{name}+{driver}" for name, driver in _KNOWN)
-            raise ValidationError(
-                f"no rows over SQLAlchemy's {dialect.name}+{dialect.driver}; known: {names}"
-            )
-        self.dialect, self.codec, self.paramstyle = known
+        self.dialect, self.codec, self.paramstyle = known_as(_dialect_of(bind))
         # SQLAlchemy installs codecs by which asyncpg gives JSON as text.
         self.json_as_text = self.codec == "asyncpg"
         self._bind = bind
@@ -83,19 +87,15 @@ class SQLAlchemyAdapter:
         self._connection = None
 
     def translate(self, error: Exception) -> RowsteadError | None:
-        if isinstance(error, DBAPIError):
-            cause = error.orig
-            while cause is not None:
-                found = self._map(cause) if isinstance(cause, Exception) else None
-                if found is not None:
-                    return found
-                cause = cause.__cause__
-            if error.connection_invalidated:
-                return DisconnectedError("the connection broke under SQLAlchemy")
-            return None
-        if isinstance(error, SQLAlchemyError):
-            return UsageError(f"the SQLAlchemy connection or session cannot be used: {error}")
-        return self._map(error)
+        return translated(error, self._map)
+
+    async def prepare(self) -> None:
+        """Make ready what our expressions need of the connection beneath, without beginning anything there.
+
+        A session's own statements may call functions of ours where the database lacks them.
+        """
+        bind = self._bind
+        await self._wrapped(await bind.connection() if isinstance(bind, AsyncSession) else bind)
 
     async def _join(self) -> Connection:
         bind = self._bind
@@ -105,17 +105,23 @@ class SQLAlchemyAdapter:
         if not connection.in_transaction():
             # As SQLAlchemy's own `execute` would begin it; its owner ends it.
             await connection.begin()
-        below = await connection.get_raw_connection()
-        ours = self._connection
-        if ours is None or ours.raw is not below.driver_connection:
-            ours = self._connection = await self._wrapper.wrap(below.driver_connection)
+        ours = await self._wrapped(connection)
         if not ours.in_transaction:
+            below = await connection.get_raw_connection()
             if connection.dialect.detect_autocommit_setting(cast(Any, below.dbapi_connection)):
                 raise UsageError(
                     "this SQLAlchemy connection is in AUTOCOMMIT: there is no transaction to join"
                 )
             # SQLAlchemy's drivers begin with the first statement; until then ours would commit itself.
             await connection.exec_driver_sql(BEGIN[self.codec])
+        return ours
+
+    async def _wrapped(self, connection: AsyncConnection) -> Connection:
+        """Our connection over the driver's own, which is found beneath SQLAlchemy's."""
+        raw = (await connection.get_raw_connection()).driver_connection
+        ours = self._connection
+        if ours is None or ours.raw is not raw:
+            ours = self._connection = await self._wrapper.wrap(raw)
         return ours
 
 

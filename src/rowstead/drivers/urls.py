@@ -34,6 +34,10 @@ def _make(address: Address, options: Options) -> Driver:
 
         return SQLiteDriver(address.path, options, mode=address.mode)
     chosen = choose(address, ASYNC_DRIVERS)
+    if address.database == "mariadb":
+        from rowstead.drivers.mysql import MySQLDriver
+
+        return MySQLDriver(address.dsn, chosen, options)
     if chosen == "asyncpg":  # async only
         from rowstead.drivers.asyncpg import AsyncpgDriver
 

@@ -107,7 +107,19 @@ def blame_row(table: Table, error: RowsteadError, row: Row, place: int | None = 
         error.pk = _key_of(table, row)
     if place is not None:
         error.place = place
-        error.args = (f"{error} (the row at place {place} of those given, counted from 0)",)
+        error.args = (f"{error}{_in_words(place)}",)
+
+
+def _in_words(place: int) -> str:
+    return f" (the row at place {place} of those given, counted from 0)"
+
+
+def without_place(error: RowsteadError) -> str:
+    """What an error says, but for the place among the rows given, where its reader knows a better one."""
+    if error.place is None:
+        return str(error)
+    place, error.place = error.place, None
+    return str(error).removesuffix(_in_words(place))
 
 
 def blame_given(table: Table, error: ValidationError, chunk: Sequence[Any], before: int) -> None:

@@ -31,6 +31,8 @@ def tables_of(schema: Any) -> dict[str, Table]:
             schema = json.loads(schema)
         except (ValueError, RecursionError) as error:
             raise ValidationError(f"schema: this is not JSON that can be read: {error}") from None
+    if not isinstance(schema, Mapping) or "columns" in schema:
+        raise ValidationError(f'schema: a schema is {{"tables": [table, …]}}, not {_in_words(schema)}')
     found = entries(schema, "the schema", ("tables",), ("tables",))
     tables = [read_table(table) for table in several(found["tables"], "tables")]
     distinct((table.name for table in tables), "tables", "table")
@@ -41,6 +43,10 @@ def tables_of(schema: Any) -> dict[str, Table]:
             _look_up(table, key, by_name)
     _no_name_twice(tables)
     return by_name
+
+
+def _in_words(given: Any) -> str:
+    return "one table alone" if isinstance(given, Mapping) else f"a {type(given).__name__}"
 
 
 def _look_up(table: Table, key: ForeignKey, tables: Mapping[str, Table]) -> None:

@@ -1,11 +1,12 @@
-"""Looks for what should not be: a damaged file, rows without parents, tables and counters that do not fit.
+"""Looks for what should not be: a damaged file, rows without parents or against a rule, tables and
+counters that do not fit.
 
 A plan that gives sentences, none where all is well. It changes nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rowstead.errors import StatementError, StorageError, ValidationError
@@ -13,6 +14,7 @@ from rowstead.kit.catalogue import differences
 from rowstead.kit.context import Context
 from rowstead.kit.reading import Row, aggregate, count, select
 from rowstead.kit.stored import Store
+from rowstead.kit.stored_rows import broken_rules, shown_key
 from rowstead.plan import Call, Plan, Record
 from rowstead.plans.sequences import last_given
 from rowstead.tables.schema import ForeignKey, Table
@@ -23,22 +25,23 @@ SOUND = "ok"
 
 def problems(context: Context, store: Store) -> Plan[list[str]]:
     """All that is wrong, a sentence each."""
-    looks: Sequence[tuple[str, Callable[[Context, Store], Plan[list[str]]]]] = (
-        ("the file", _file),
-        ("the schema", _schema),
-        ("the foreign keys", _references),
-        ("the counters", _counters),
+    looks: Sequence[tuple[str, Plan[list[str]]]] = (
+        ("the file", _file(context)),
+        ("the schema", _schema(context, store)),
+        ("the foreign keys", _references(context)),
+        ("the counters", _counters(context)),
+        *((f"the rows of {table.name}", broken_rules(context, table)) for table in context.tables.values()),
     )
     found: list[str] = []
     for what, look in looks:
         try:
-            found += yield from look(context, store)
+            found += yield from look
         except (StorageError, StatementError, ValidationError) as error:
             found.append(f"{what} could not be looked through: {error}")
     return found
 
 
-def _file(context: Context, _store: Store) -> Plan[list[str]]:
+def _file(context: Context) -> Plan[list[str]]:
     text = context.compiler.dialect.integrity
     if text is None:
         return []
@@ -59,7 +62,7 @@ def _unlike(kept: Mapping[str, Table], context: Context) -> list[str]:
     return differences(kept, context.tables)
 
 
-def _references(context: Context, _store: Store) -> Plan[list[str]]:
+def _references(context: Context) -> Plan[list[str]]:
     found: list[str] = []
     for table in context.tables.values():
         for key in table.foreign_keys:
@@ -82,14 +85,14 @@ def _orphans(context: Context, table: Table, key: ForeignKey) -> Plan[list[str]]
         context, table.name, where, list(table.key), 1, None, table.key, False, None
     )
     rest = "" if number == 1 else f" (and {number - 1} more)"
-    shown = ", ".join(f"{name} {value!r}" for name, value in rows[0].items()) if rows else "unknown"
+    shown = shown_key(table, rows[0]) if rows else "a key that is unknown"
     return [
         f"{table.name}: the row with {shown}{rest} refers by {key.name} to a row of {key.table} that is "
         "not there"
     ]
 
 
-def _counters(context: Context, _store: Store) -> Plan[list[str]]:
+def _counters(context: Context) -> Plan[list[str]]:
     found: list[str] = []
     for table in context.tables.values():
         for column in table.columns.values():
@@ -103,7 +106,7 @@ def _counters(context: Context, _store: Store) -> Plan[list[str]]:
                 *(None,) * 7,
             )
             last = yield from last_given(context.compiler, name)
-            if not isinstance(last, int):  # pyright: ignore[reportUnnecessaryIsInstance]
+            if type(last) is not int:
                 found.append(f"the counter {name!r} is damaged: it stands at {last!r}, which is no number")
                 continue
             number = greatest[0]["greatest"]

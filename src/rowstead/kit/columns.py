@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, cast
 
 from rowstead.errors import did_you_mean
-from rowstead.kit.entries import entries, flag, is_whole, mistake, name_of, number_of, saying_where, several
+from rowstead.kit.entries import (
+    entries,
+    flag,
+    is_whole,
+    mistake,
+    name_of,
+    number_of,
+    require_unicode,
+    saying_where,
+    several,
+)
+from rowstead.plans.sequences import check_name
 from rowstead.rules.columns import checker
 from rowstead.rules.patterns import pattern
 from rowstead.tables.schema import Column, Default, Kind, Rules, Table
@@ -83,17 +95,23 @@ def _read_rules(found: Mapping[str, Any], where: str, column: str) -> Rules | No
     if regex is not None:
         if not isinstance(regex, str):
             raise mistake(where, f"regex is a text, not {type(regex).__name__}", column)
+        require_unicode(regex, where, "regex", column)
         saying_where(where, lambda: pattern(regex), column)
-    choices = found.get("enum_values")
     rules = Rules(
         least,
         most,
         shortest,
         longest,
         regex,
-        None if choices is None else tuple(map(json_form, several(choices, f"{where}, enum_values"))),
+        _choices(found.get("enum_values"), f"{where}, enum_values", column),
     )
     return None if rules == Rules() else rules
+
+
+def _choices(given: Any, where: str, column: str) -> tuple[Any, ...] | None:
+    if given is None:
+        return None
+    return tuple(_constant(choice, where, column) for choice in several(given, where))
 
 
 def _limit(given: Any, key: str, where: str, column: str) -> float | None:
@@ -120,10 +138,22 @@ def _read_default(given: Any, where: str, column: str) -> Default | None:
     if isinstance(given, Mapping) and len(cast("Mapping[str, Any]", given)) == 1:
         ((kind, value),) = cast("Mapping[str, Any]", given).items()
         if kind == "static":
-            return None if value is None else Default("static", json_form(value))
+            return None if value is None else Default("static", _constant(value, f"{where}, default", column))
         if kind in ("sequence", "custom_name") and isinstance(value, str) and value:
-            return Default("sequence" if kind == "sequence" else "custom", value)
+            require_unicode(value, where, "the default's name", column)
+            if kind == "sequence":
+                return Default("sequence", saying_where(where, lambda: check_name(value), column))
+            return Default("custom", value)
     raise mistake(where, f"a default is {_DEFAULTS}, not {given!r}", column)
+
+
+def _constant(given: Any, where: str, column: str) -> Any:
+    """A constant in its JSON form, whose texts every database can store."""
+    form = saying_where(where, lambda: json_form(given), column)
+    require_unicode(
+        form if isinstance(form, str) else json.dumps(form, ensure_ascii=False), where, "the value", column
+    )
+    return form
 
 
 def json_form(value: Any) -> Any:

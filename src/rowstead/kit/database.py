@@ -10,7 +10,7 @@ from typing import Any, Self, TypeVar
 
 from rowstead.database import Database as Core
 from rowstead.drivers.addresses import LOCK_TIMEOUT, Options
-from rowstead.errors import RowsteadError, ValidationError
+from rowstead.errors import RowsteadError, UsageError, ValidationError
 from rowstead.kit import reading
 from rowstead.kit.catalogue import tables_of
 from rowstead.kit.checking import problems
@@ -48,7 +48,10 @@ class AsyncDatabase:
     register_default = Registry()
     """`register_default(name, function)`: what `{"custom_name": name}` calls, on a handle or for all."""
 
-    def __init__(self, core: Core, kept: Kept, timeout: float = LOCK_TIMEOUT) -> None:
+    def __init__(self, core: Core, kept: Kept | None = None, timeout: float = LOCK_TIMEOUT) -> None:
+        if kept is None:  # called as a program's own code would, with a path
+            name = type(self).__name__
+            raise UsageError(f"{name}.create(path, schema) makes a database, {name}.open(path) opens one")
         self.database = core
         self._timeout = timeout
         self._store = Store(core.compiler)
@@ -160,7 +163,7 @@ class AsyncDatabase:
         )
         try:
             await self.database.plan(plan)
-        except RowsteadError:
+        except Exception:  # also an ImportError: changes of tables need Alembic
             with suppress(RowsteadError):
                 await self._load()
             raise
@@ -231,7 +234,11 @@ class AsyncDatabase:
         return [dict(zip(result.columns, record, strict=True)) for record in result.records]
 
     async def check(self) -> list[str]:
-        """Look through the file, its schema, foreign keys and counters; a sentence for each fault."""
+        """Look through the file, its schema, foreign keys, counters and rows; a sentence for each fault.
+
+        Of the rules of columns those that no database knows (patterns, lengths of JSON and of lists) are
+        held against every row, of which one page is in memory at a time.
+        """
         return await self._at_one_moment(problems(self._context, self._store))
 
     async def _at_one_moment(self, plan: Plan[T]) -> T:

@@ -28,7 +28,7 @@ def format_of(place: Place, given: str | None) -> str:
     known = _BY_SUFFIX.get(Path(place).suffix.lower()) if isinstance(place, (str, Path)) else None
     if known is None:
         raise ValidationError(
-            "the format is not known: name the file .csv or .jsonl, or say format='csv' or format='jsonl'"
+            "the format is not known: name the file .csv or .jsonl, or give its format, csv or jsonl"
         )
     return known
 

@@ -31,7 +31,7 @@ def encode_unique_key(version: int, constraint: str, components: Iterable[Mappin
     Raises OverflowError for a version beyond 32 bits, TypeError for one that is no whole number and
     for a name that is no text.
     """
-    if isinstance(version, bool) or not isinstance(version, int):  # pyright: ignore[reportUnnecessaryIsInstance]
+    if type(version) is not int:
         raise TypeError(f"version is a whole number, not {type(version).__name__}")
     if not 0 <= version < _VERSIONS:
         raise OverflowError(f"version is from 0 to {_VERSIONS - 1}, not {version}")

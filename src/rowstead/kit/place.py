@@ -10,7 +10,7 @@ from rowstead.errors import StorageError, ValidationError
 
 
 def _file(place: str | PathLike[str]) -> str | None:
-    """The file that is meant; None where it is none: another database's URL, or memory."""
+    """The file that is meant, which is no folder; None for another database's URL, or memory."""
     if not isinstance(place, (str, PathLike)):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ValidationError(f"a database is named by a path or a URL, not by {type(place).__name__}")
     text = fspath(place)
@@ -19,7 +19,11 @@ def _file(place: str | PathLike[str]) -> str | None:
     if "\0" in text:
         raise ValidationError(f"the path {text!r} has a NUL, which no file's name can have")
     file = text if "://" not in text else parse(text).path
-    return None if file in ("", MEMORY) else file
+    if file in ("", MEMORY):
+        return None
+    if path.isdir(file):
+        raise StorageError(f"{file} is a folder: name a file in it, such as {path.join(file, 'app.db')}")
+    return file
 
 
 def url_to_create(place: str | PathLike[str]) -> str:
@@ -27,8 +31,6 @@ def url_to_create(place: str | PathLike[str]) -> str:
     file = _file(place)
     if file is None:
         return _not_a_file(place)
-    if path.isdir(file):
-        raise StorageError(f"{file} is a folder: name a file in it, such as {path.join(file, 'app.db')}")
     folder = path.dirname(file) or "."
     try:
         makedirs(folder, exist_ok=True)
@@ -42,8 +44,6 @@ def url_to_open(place: str | PathLike[str]) -> str:
     file = _file(place)
     if file is None:
         return _not_a_file(place)
-    if path.isdir(file):
-        raise StorageError(f"{file} is a folder: name the database's file")
     if not path.exists(file):
         raise StorageError(f"there is no database at {file}: make one with Database.create")
     return f"sqlite:///{quote(file)}?mode=rw"

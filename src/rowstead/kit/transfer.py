@@ -15,22 +15,20 @@ from typing import Any, NamedTuple, cast
 
 from rowstead.errors import DuplicateError, IntegrityError, ValidationError
 from rowstead.kit import writing
+from rowstead.kit.blame import without_place
 from rowstead.kit.cells import from_cell, from_json_value, parse_json, to_cell, to_json_value
 from rowstead.kit.context import Context, checked, columns_of, key_values
 from rowstead.kit.csv_lines import Cells, line_of, records
 from rowstead.kit.defaults import NULL
 from rowstead.kit.files import Lines
+from rowstead.kit.pages import PAGE, pages
 from rowstead.kit.parents import parents_first, refers_to_itself
 from rowstead.kit.progress import Progress
 from rowstead.kit.reading import count, get_by_pk, select
-from rowstead.language.conditions import Where, read
-from rowstead.language.ordering import read_order
+from rowstead.language.conditions import Where
 from rowstead.plan import Atomic, Plan
-from rowstead.plans.paging import Walk
 from rowstead.tables.schema import Table
 
-PAGE = 1000
-"""Rows that are read or written at a time."""
 KEYS = 10_000
 """Keys that are asked for at a time."""
 
@@ -73,29 +71,13 @@ def export(
         write(line_of(wanted))
     lines = (csv_writer if file_format == "csv" else json_writer)(table, wanted)
     done = 0
-    for page in _pages(context, table, wanted, where):
+    for page in pages(context, table, wanted, where):
         rows = yield from page
         write("".join(lines(rows)))
         done += len(rows)
         if progress is not None:
             progress(done, done / total if total else None)
     return done
-
-
-def _pages(context: Context, table: Table, wanted: Sequence[str], where: Where) -> Iterator[Plan[list[Row]]]:
-    """A plan for each page; each must be carried out before the next is asked for."""
-    shape, values = read(where, table, scope=context.tables, outer_strings=True)
-    needed = tuple(dict.fromkeys((*wanted, *table.key)))
-    walk = Walk(context.compiler, table, needed, shape, values, read_order(None, table))
-    position: Any = walk.start
-
-    def page() -> Plan[list[Row]]:
-        nonlocal position
-        rows, position = yield from walk.page(position, PAGE)
-        return rows
-
-    while position is not None:
-        yield page()
 
 
 def csv_writer(table: Table, names: Sequence[str]) -> Callable[[Iterable[Row]], Iterator[str]]:
@@ -198,7 +180,7 @@ def rows_of(context: Context, table: str, lines: Lines, file_format: str, name: 
 
 def _placed(error: Any, name: str, line: int) -> Any:
     """The error, saying where in the file the row is that it is about."""
-    error.args = (f"{name}, line {line}: {error}",)
+    error.args = (f"{name}, line {line}: {without_place(error)}",)
     return error
 
 
@@ -239,7 +221,7 @@ class Import:
 
     def in_batches(self, size: int) -> Plan[Imported]:
         """Batch by batch, each kept when it is complete; rows that are there already are passed over."""
-        if isinstance(size, bool) or not isinstance(size, int) or size < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
+        if type(size) is not int or size < 1:
             raise ValidationError(f"batch is a number of rows, at least 1, not {size!r}")
         for rows in self._pages(size):
             missing, inserted = yield Atomic(self._insert_missing(rows))

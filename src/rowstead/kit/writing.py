@@ -86,8 +86,6 @@ def _complete(context: Context, table: Table, row: Mapping[str, Any]) -> Plan[Ro
         value = row.get(name)
         if value is None and column.default is not None:
             (value,) = yield from fill(context.compiler, context.functions, table, column, 1)
-            complete[name] = checked(table, name, value)
-            continue
         complete[name] = checked(table, name, value)
     if table.checks:
         check_row(table, complete)

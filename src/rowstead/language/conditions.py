@@ -24,6 +24,7 @@ from rowstead.language.ordering import read_order
 from rowstead.language.shapes import EVERYTHING, PLAIN, VALUE, Beside, Listed, Outer, Shape, Subquery
 from rowstead.sentinels import Now
 from rowstead.tables.access import FULL_ACCESS, Access
+from rowstead.tables.from_sqlalchemy import named_table
 from rowstead.tables.schema import COMPOSITE_KINDS, Column, Kind, Table
 
 Where: TypeAlias = "Mapping[str, Any] | Iterable[Mapping[str, Any]] | None"
@@ -316,6 +317,9 @@ class _Reader:
             table = described()
             if isinstance(table, Table):
                 return table
+        mapped = named_table(named)
+        if mapped is not None:
+            return mapped
         if self.scope is not None and isinstance(named, str) and named in self.scope:
             return self.scope[named]
         hint = did_you_mean(str(named), self.scope or ())

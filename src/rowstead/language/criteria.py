@@ -12,7 +12,7 @@ from rowstead.dialects import Dialect
 from rowstead.language.expressions import Around, Expression, IsNotTrue, Slots, Source, source_of
 from rowstead.language.operators import OPERATORS, ListOperand, Target, pattern_kind
 from rowstead.language.ordering import Order, OrderTerm
-from rowstead.language.shapes import EVERYTHING, VALUE, Beside, Listed, Outer, Shape, Subquery
+from rowstead.language.shapes import EVERYTHING, EXPRESSION, VALUE, Beside, Listed, Outer, Shape, Subquery
 from rowstead.sentinels import Now
 from rowstead.tables.schema import Column, Kind, Table
 
@@ -71,6 +71,8 @@ class Criteria:
         if head in ("exists", "not_exists"):
             found = sa.exists(self._subquery(shape[1]))
             return found if head == "exists" else sa.not_(found)
+        if head == EXPRESSION:
+            return shape[1]
         return self._term(*shape)
 
     def _term(self, operator_name: str, column_name: str, operand: Any) -> Expression:
@@ -78,15 +80,14 @@ class Criteria:
         operator = OPERATORS[operator_name]
         target = Target(column, self.column(column_name), self.slots, self.nullable(column))
         if operator.takes == "query":
-            return operator.build(target, self._subquery(operand))
+            return operator.build(target, self._list_query(operand))
         if operator.takes == "two":
             return operator.build(target, [self._operand(column, o) for o in operand])
         if isinstance(operand, Listed):
             return operator.build(target, self._listed(column, operand))
         if operator.text_only and operand == VALUE:
-            is_glob = self.slots.dialect.like_is_glob and column.kind is not Kind.BYTES
-            globbed = operator.pattern if is_glob else None
-            return operator.build(target, self.slots.value(pattern_kind(column), globbed))
+            turned = operator.turned(column, self.slots.dialect)
+            return operator.build(target, self.slots.value(pattern_kind(column), turned))
         return operator.build(target, self._operand(column, operand))
 
     def _operand(self, column: Column, operand: Any) -> Any:
@@ -95,7 +96,7 @@ class Criteria:
         if operand is Now:
             return self.slots.now(column)
         if isinstance(operand, Outer) and self.outer is not None:
-            return self.outer.column(operand.column)
+            return self.slots.outer(self.outer.column(operand.column))
         if isinstance(operand, Beside):
             return self.column(operand.column)
         return self.slots.operand(column)
@@ -104,6 +105,14 @@ class Criteria:
         if operand.number is None:
             return ListOperand(self.slots.listed(column), operand.has_null)
         return ListOperand([self.slots.operand(column) for _ in range(operand.number)], operand.has_null)
+
+    def _list_query(self, query: Subquery) -> Select[Any]:
+        """A query behind IN."""
+        found = self._subquery(query)
+        if self.slots.dialect.limit_in_subquery or not (query.limited or query.offset):
+            return found
+        rows = found.subquery("limited")
+        return sa.select(*rows.c).select_from(rows)
 
     def _subquery(self, query: Subquery) -> Select[Any]:
         around = Criteria(self.slots, self.table, self.source.qualified(), self.outer)
@@ -134,13 +143,17 @@ class Criteria:
 
     def order(self, order: Order, never_null: str | None = None) -> list[Any]:
         """ORDER BY's terms. NULLS FIRST or LAST is written only where the database would do otherwise."""
-        return [self._order_term(term, term.column != never_null) for term in order]
+        return [part for term in order for part in self._order_term(term, term.column != never_null)]
 
-    def _order_term(self, term: OrderTerm, may_be_null: bool) -> Any:
+    def _order_term(self, term: OrderTerm, may_be_null: bool) -> list[Any]:
         column = self.table.columns[term.column]
-        expression = self.slots.ordered(column, self.column(term.column))
+        slots, sql = self.slots, self.column(term.column)
+        expression = slots.exact_column(column, slots.ordered(column, sql))
         spelled: Any = expression.desc() if term.descending else expression
-        by_itself_first = self.slots.dialect.nulls_are_high == term.descending
+        by_itself_first = slots.dialect.nulls_are_high == term.descending
         if not may_be_null or not self.nullable(column) or by_itself_first == term.nulls_first:
-            return spelled
-        return spelled.nulls_first() if term.nulls_first else spelled.nulls_last()
+            return [spelled]
+        if not slots.dialect.places_nulls:
+            is_null = sql.is_(None)
+            return [is_null.desc() if term.nulls_first else is_null, spelled]
+        return [spelled.nulls_first() if term.nulls_first else spelled.nulls_last()]

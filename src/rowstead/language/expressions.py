@@ -186,6 +186,9 @@ def _whole(values: list[Any]) -> list[Any]:
     return values
 
 
+_COLLATED = frozenset({Kind.STR, Kind.ENUM, Kind.JSON, Kind.LIST})
+
+
 class Slots:
     """Makes a statement's parameters, in order, and remembers how each value is encoded."""
 
@@ -223,6 +226,10 @@ class Slots:
         as_they_are = unchanged(column, self.codec)
         return self._next(encode, as_they_are, column_values(encode, column, self.codec))
 
+    def outer(self, column: Expression) -> Expression:
+        """A column of the statement around a subquery, as something to compare with."""
+        return column
+
     def count(self) -> BindParameter[Any]:
         """The next parameter: a LIMIT or OFFSET, already checked."""
         return sa.bindparam(self._next(None, frozenset({int})).key, type_=sa.Integer())
@@ -234,6 +241,8 @@ class Slots:
         """
         encode = operand_encoder(column, self.codec)
         function = self.dialect.json_list
+        if self.dialect.values_list:
+            return self._next(lambda values: tuple(map(encode, values)))
         if function is None:
             return self._next(lambda values: [unwrapped(encode(v)) for v in values])
         if column.kind is Kind.BYTES:
@@ -254,7 +263,7 @@ class Slots:
     def now(self, column: Column) -> Expression:
         """The current time in the form in which this column holds it."""
         zoned = self.codec == SQLITE_CODEC and column.kind is Kind.DATETIME and is_zoned(column.type)
-        return Verbatim(self.dialect.utc_now if zoned else "CURRENT_TIMESTAMP")
+        return Verbatim(self.dialect.utc_now if zoned else self.dialect.now)
 
     def given(self, column: Column, value: Any) -> Expression:
         """A parameter, or the current time where the shape says `Now`."""
@@ -272,6 +281,24 @@ class Slots:
         if key is None or column.kind is not Kind.DECIMAL:
             return expression
         return Function(key, expression)
+
+    def exact(self, column: Column, operand: Expression) -> Expression:
+        """`operand`, so that a text is equal to it, like it or before it by its characters alone.
+
+        It stands beside the operand, not the column, so that an index on the column is used all the same.
+        """
+        collation = self.dialect.text_collation
+        if collation is None or column.kind not in _COLLATED:
+            return operand
+        return Around("", operand, f" COLLATE {collation}")
+
+    def exact_column(self, column: Column, expression: Expression) -> Expression:
+        """The same of a column that nothing stands beside: what is sorted by it, or a long list."""
+        collation = self.dialect.text_collation
+        if collation is None or column.kind not in _COLLATED:
+            return expression
+        # A column of another character set knows no collation of this one.
+        return Around("CONVERT(", expression, f" USING {collation.partition('_')[0]}) COLLATE {collation}")
 
     def added(self, column: Column, expression: Expression) -> Expression:
         """`expression` plus the next parameter."""

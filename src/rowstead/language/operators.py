@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.sql.elements import quoted_name
 from sqlalchemy.sql.functions import Function
 
+from rowstead.dialects import Dialect
 from rowstead.errors import ValidationError
 from rowstead.language.expressions import Around, Expression, Joined, Slots
 from rowstead.tables.schema import COMPOSITE_KINDS, TEXT_KINDS, Column, Kind
@@ -30,6 +31,10 @@ class Target:
     sql: Expression
     slots: Slots
     nullable: bool
+
+    def exact(self, operand: Expression) -> Expression:
+        """An operand that texts are compared with by their characters alone."""
+        return self.slots.exact(self.column, operand)
 
 
 Build = Callable[[Target, Any], Expression]
@@ -53,18 +58,32 @@ class Operator:
     """Whether it can be applied to JSON and list columns."""
     pattern: Callable[[str], str] | None = None
     """What turns a pattern into GLOB's, where the database has no case-sensitive LIKE."""
+    by_like: bool = False
+    """Whether its operand is a pattern of LIKE."""
+
+    def turned(self, column: Column, dialect: Dialect) -> Callable[[str], str] | None:
+        """What a text operand is turned by before it travels; None: by nothing."""
+        if dialect.like_is_glob:
+            return None if column.kind is Kind.BYTES else self.pattern
+        escaping = dialect.like_escaping
+        if escaping is None or not self.by_like:
+            return None
+        return lambda pattern: pattern.replace(escaping, escaping * 2)
 
 
 def _compare(spell: Callable[[Expression, Expression], Expression]) -> Build:
     def build(target: Target, operand: Expression) -> Expression:
-        slots = target.slots
-        return spell(slots.ordered(target.column, target.sql), slots.ordered(target.column, operand))
+        return spell(target.slots.ordered(target.column, target.sql), _ordered(target, operand))
 
     return build
 
 
+def _ordered(target: Target, operand: Expression) -> Expression:
+    return target.slots.ordered(target.column, target.exact(operand))
+
+
 def _between(target: Target, operand: Sequence[Expression]) -> Expression:
-    low, high = (target.slots.ordered(target.column, o) for o in operand)
+    low, high = (_ordered(target, o) for o in operand)
     return target.slots.ordered(target.column, target.sql).between(low, high)
 
 
@@ -97,33 +116,43 @@ def _is_not_in(target: Target, operand: ListOperand) -> Expression:
 
 
 def _membership(target: Target, values: Sequence[Expression] | Expression, word: str) -> Expression:
-    if not isinstance(values, Sequence):
-        if target.slots.dialect.array_params:
-            spell = (" = ANY(", ")") if word == "IN" else (" <> ALL(", ")")
-        else:
-            spell = (f" {word} ", "")
-        return Joined(target.sql, Around(spell[0], values, spell[1]))
-    return target.sql.in_(values) if word == "IN" else target.sql.not_in(values)
+    if isinstance(values, Sequence):
+        exact = list(map(target.exact, values))
+        return target.sql.in_(exact) if word == "IN" else target.sql.not_in(exact)
+    if target.slots.dialect.array_params:
+        before, after = (" = ANY(", ")") if word == "IN" else (" <> ALL(", ")")
+    else:
+        before, after = f" {word} ", ""
+    exact_column = target.slots.exact_column(target.column, target.sql)
+    found = Joined(exact_column, Around(before, values, after))
+    if exact_column is target.sql or word != "IN":
+        return found
+    # An index on the column knows the column's own collation, which finds these and perhaps more.
+    return sa.and_(Joined(target.sql, Around(before, values, after)), found)
 
 
 def _like(target: Target, operand: Expression) -> Expression:
     if target.slots.dialect.like_is_glob:
         return target.sql.op("GLOB")(operand)
-    return target.sql.like(operand, escape="")
+    return _without_escape(target, target.sql.like(target.exact(operand)))
 
 
 def _ilike(target: Target, operand: Expression) -> Expression:
     function = target.slots.dialect.ilike
     if function is not None:
         return Function(function, operand, target.sql)
-    return target.sql.ilike(operand, escape="")
+    return _without_escape(target, target.sql.ilike(target.exact(operand)))
+
+
+def _without_escape(target: Target, like: Expression) -> Expression:
+    return Around("", like, f" ESCAPE {target.slots.dialect.like_escape}")
 
 
 def _position(target: Target, operand: Expression) -> Expression:
     dialect = target.slots.dialect
     # Quoted, since "position" alone would be the SQL standard's own syntax.
     name = quoted_name(dialect.bytes_position, True) if _is_bytes(target.column) else dialect.position
-    return Function(name, target.sql, operand, type_=sa.Integer())
+    return Function(name, target.sql, target.exact(operand), type_=sa.Integer())
 
 
 def _is_bytes(column: Column) -> bool:
@@ -139,7 +168,10 @@ def _starts_with(target: Target, operand: Expression) -> Expression:
         return _position(target, operand) == sa.text("1")
     if target.slots.dialect.like_is_glob:
         return target.sql.op("GLOB")(operand)
-    return Function("starts_with", target.sql, operand)
+    function = target.slots.dialect.starts_with
+    if function is None:
+        return _position(target, operand) == sa.text("1")
+    return Function(function, target.sql, operand)
 
 
 def _regex(target: Target, operand: Expression) -> Expression:
@@ -171,9 +203,9 @@ def _none(build: Callable[[Expression], Expression]) -> Build:
 OPERATORS: Mapping[str, Operator] = {
     o.name: o
     for o in (
-        Operator("eq", lambda t, v: t.sql == v, on_none="is_null", on_composite=True),
-        Operator("ne", lambda t, v: t.sql.is_distinct_from(v), on_none="is_not_null", on_composite=True),
-        Operator("not", lambda t, v: t.sql != v, on_none="is_not_null", on_composite=True),
+        Operator("eq", lambda t, v: t.sql == t.exact(v), on_none="is_null", on_composite=True),
+        Operator("ne", lambda t, v: t.sql.is_distinct_from(t.exact(v)), on_none="is_not_null", on_composite=True),
+        Operator("not", lambda t, v: t.sql != t.exact(v), on_none="is_not_null", on_composite=True),
         Operator("gt", _compare(lambda a, b: a > b)),
         Operator("gte", _compare(lambda a, b: a >= b), spellings=("ge",)),
         Operator("lt", _compare(lambda a, b: a < b)),
@@ -181,8 +213,8 @@ OPERATORS: Mapping[str, Operator] = {
         Operator("between", _between, takes="two"),
         Operator("in", _is_in, takes="list"),
         Operator("not_in", _is_not_in, takes="list"),
-        Operator("like", _like, text_only=True, pattern=glob_of_like),
-        Operator("ilike", _ilike, text_only=True),
+        Operator("like", _like, text_only=True, pattern=glob_of_like, by_like=True),
+        Operator("ilike", _ilike, text_only=True, by_like=True),
         Operator("contains", _contains, text_only=True, on_bytes=True),
         Operator(
             "starts_with",

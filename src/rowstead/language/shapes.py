@@ -1,8 +1,9 @@
 """What a filter is once it is read: names, operators and counts, hashable, without its values.
 
 A shape is a nested tuple: `("and", shape, …)`, `("or", shape, …)`, `("not", shape)`,
-`("exists" | "not_exists", Subquery)`, or a term `(operator, column, operand)` whose operand is
-`VALUE`, `Now`, `Outer(column)`, `Beside(column)`, `Listed(number, has_null)`, a pair, or a `Subquery`.
+`("exists" | "not_exists", Subquery)`, `(EXPRESSION, a condition of SQLAlchemy's)`, or a term
+`(operator, column, operand)` whose operand is `VALUE`, `Now`, `Outer(column)`, `Beside(column)`,
+`Listed(number, has_null)`, a pair, or a `Subquery`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,11 @@ from rowstead.tables.schema import Table
 Shape: TypeAlias = tuple[Any, ...]
 
 VALUE = "value"
+IF_NEW = "value of a new row"
+"""In an upsert: a value like any other for a row that is new, and none for a row that is there."""
 EVERYTHING: Shape = ("and",)
+EXPRESSION = "expression"
+"""Begins a shape that is a condition of SQLAlchemy's: for one statement with its values, never a kept one."""
 _MOMENTS = frozenset({datetime.datetime, datetime.date, datetime.time})
 PLAIN = frozenset({int, str, float, bool, bytes, uuid.UUID, decimal.Decimal, *_MOMENTS})
 """Types of values that are nothing but compared."""

@@ -11,11 +11,12 @@ from typing import Any
 
 from rowstead.dialects import Dialect
 from rowstead.migrations.facts import facts_of
-from rowstead.migrations.formats import plain
+from rowstead.migrations.formats import goose, plain
 from rowstead.migrations.formats.plain import files
 from rowstead.migrations.migration import Migration, MigrationEvent, MigrationStatus, OnEvent
 from rowstead.migrations.runner import Runner
 from rowstead.migrations.store import Fill, SchemaStore
+from rowstead.migrations.versions import VersionedRunner
 from rowstead.plan import Plan
 from rowstead.statements.compiled import Compiler
 from rowstead.tables.schema import Table
@@ -26,18 +27,25 @@ __all__ = [
     "MigrationEvent",
     "MigrationStatus",
     "OnEvent",
+    "down_plan",
     "files",
     "migrate_in_transaction_plan",
     "migrate_operations_plan",
     "migrate_plan",
+    "preview_down_plan",
     "preview_plan",
+    "preview_up_plan",
+    "redo_plan",
     "status_plan",
+    "up_plan",
+    "versions_status_plan",
 ]
 
 LOCK_TIMEOUT = 60.0
 """How many seconds a runner waits for another to end."""
 
 PLAIN = "plain"
+GOOSE = "goose"
 
 
 def migrate_plan(
@@ -112,6 +120,89 @@ def preview_plan(
 ) -> Plan[list[str]]:
     """The names that `migrate_plan` would apply, after the checks that it would make. Writes nothing."""
     return (yield from _runner(folder, dialect, paramstyle, source, None).preview())
+
+
+def up_plan(
+    folder: str | Path,
+    dialect: Dialect,
+    paramstyle: str,
+    *,
+    to: int | None = None,
+    allow_missing: bool = False,
+    lock_timeout: float = LOCK_TIMEOUT,
+    on_event: OnEvent | None = None,
+) -> Plan[list[str]]:
+    """Apply the pending files of a folder in goose's format; the result is their names, in order.
+
+    `to`: the last version to apply. `allow_missing`: apply also what is pending below the highest version
+    that is applied. For a handle that is not in a transaction. Raises ValidationError (the folder, a file
+    or the version is wrong), MigrationError (inconsistent, or a file failed: `error.applied`),
+    TimeoutExceeded (another runner).
+    """
+    runner = _versioned(folder, dialect, paramstyle, on_event)
+    return (yield from runner.up(to, allow_missing, lock_timeout))
+
+
+def down_plan(
+    folder: str | Path,
+    dialect: Dialect,
+    paramstyle: str,
+    *,
+    to: int | None = None,
+    lock_timeout: float = LOCK_TIMEOUT,
+    on_event: OnEvent | None = None,
+) -> Plan[list[str]]:
+    """Undo the migration that was applied last, or all above the version `to` (0: all); their names.
+
+    Raises as `up_plan`; MigrationError also where a file has no way back.
+    """
+    runner = _versioned(folder, dialect, paramstyle, on_event)
+    return (yield from runner.down(to, lock_timeout))
+
+
+def redo_plan(
+    folder: str | Path,
+    dialect: Dialect,
+    paramstyle: str,
+    *,
+    lock_timeout: float = LOCK_TIMEOUT,
+    on_event: OnEvent | None = None,
+) -> Plan[list[str]]:
+    """Undo the migration that was applied last and apply it again; its name, none where there was none."""
+    return (yield from _versioned(folder, dialect, paramstyle, on_event).redo(lock_timeout))
+
+
+def versions_status_plan(folder: str | Path, dialect: Dialect, paramstyle: str) -> Plan[MigrationStatus]:
+    """Where the files of a folder in goose's format stand. Writes nothing."""
+    return (yield from _versioned(folder, dialect, paramstyle, None).status())
+
+
+def preview_up_plan(
+    folder: str | Path,
+    dialect: Dialect,
+    paramstyle: str,
+    *,
+    to: int | None = None,
+    allow_missing: bool = False,
+) -> Plan[list[str]]:
+    """The names that `up_plan` would apply, after the checks that it would make. Writes nothing."""
+    return (yield from _versioned(folder, dialect, paramstyle, None).preview_up(to, allow_missing))
+
+
+def preview_down_plan(
+    folder: str | Path, dialect: Dialect, paramstyle: str, *, to: int | None = None
+) -> Plan[list[str]]:
+    """The names that `down_plan` would undo, after the checks that it would make. Writes nothing."""
+    return (yield from _versioned(folder, dialect, paramstyle, None).preview_down(to))
+
+
+def _versioned(
+    folder: str | Path, dialect: Dialect, paramstyle: str, on_event: OnEvent | None
+) -> VersionedRunner:
+    migrations = goose.load(folder, facts_of(dialect).syntax)
+    return VersionedRunner(
+        migrations, dialect, paramstyle, folder=str(folder), source=GOOSE, on_event=on_event
+    )
 
 
 def _runner(

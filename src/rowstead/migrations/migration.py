@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol, TypeAlias
 
 from rowstead.errors import RowsteadError
@@ -40,12 +40,27 @@ class Migration:
     """One step of a schema's history: how to go there, how to come back, and proof of its text."""
 
     id: str
+    """What the ledger knows it by."""
     up: tuple[Statement, ...]
-    down: tuple[Statement, ...]
+    down: tuple[Statement, ...] | None
+    """None: there is no way back."""
     checksum: str
     transactional: bool
     work: Work | None = None
     """What is done in place of `up`."""
+    file: str | None = None
+    """Its name, where that is not its id."""
+
+    @property
+    def name(self) -> str:
+        """What people know it by."""
+        return self.file or self.id
+
+    def reversed(self) -> Migration:
+        """The migration whose way forth is this one's way back. Raises ValueError where there is none."""
+        if self.down is None:
+            raise ValueError(f"{self.name} has no way back")
+        return replace(self, up=self.down, down=self.up)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +84,9 @@ class MigrationStatus:
 
 @dataclass(frozen=True, slots=True)
 class MigrationEvent:
-    """What a run reports while it works: `index` counts from 1 to `total`, the pending migrations."""
+    """What a run reports while it works: `index` counts from 1 to `total`, the migrations that are due."""
 
-    kind: Literal["started", "applied"]
+    kind: Literal["started", "applied", "undone"]
     id: str
     index: int
     total: int
@@ -87,4 +102,4 @@ def digest(text: str) -> str:
 
 def digest_of(statements: Sequence[Statement]) -> str:
     """The checksum of statements alone, whatever stands between them."""
-    return digest("\0".join(statement.text for statement in statements))
+    return digest("\0".join(statement.shown for statement in statements))

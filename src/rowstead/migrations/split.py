@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import NamedTuple
 
@@ -39,6 +39,19 @@ class Statement:
     line: int
     head: tuple[str, ...]
     """The first tokens, without comments; words as they were written."""
+    hidden: tuple[tuple[str, str], ...] = ()
+    """Values that came from elsewhere, maybe passwords, each with what stood for it in the file."""
+
+    @property
+    def shown(self) -> str:
+        """The text as it may be shown and kept."""
+        return self.showing(self.text)
+
+    def showing(self, message: str) -> str:
+        """The message without the values that are hidden, the longest first: one may hold another."""
+        for value, written in sorted(self.hidden, key=lambda pair: -len(pair[0])):
+            message = message.replace(value, written)
+        return message
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -48,7 +61,7 @@ class Statement:
     @property
     def summary(self) -> str:
         """The first words, for a message."""
-        few = " ".join(self.head[:5])
+        few = " ".join(self.shown.split()[:5] if self.hidden else self.head[:5])
         return few if len(few) <= 60 else few[:57] + "..."
 
 
@@ -60,6 +73,8 @@ class Syntax:
     nested_comments: bool
     pieces: Callable[[str], list[str]]
     """The text cut behind each statement; the pieces joined are the text."""
+    compound: re.Pattern[str] | None = None
+    """First words of statements that have semicolons in them which `pieces` cuts at, where there are any."""
 
     def tokens(self, text: str) -> Iterator[Token]:
         """The tokens of `text`, in order and without a gap."""
@@ -85,13 +100,41 @@ class Syntax:
 def split(text: str, syntax: Syntax) -> list[Statement]:
     """The statements of `text`; pieces that are empty or only comments are left out."""
     statements: list[Statement] = []
-    line = 1
+    line, delimiter = 1, ";"
     for piece in syntax.pieces(text):
         statement = _statement(piece, line, syntax)
         if statement is not None:
-            statements.append(statement)
+            statements.append(_without(delimiter, statement))
+        elif command := _DELIMITER.match(piece.lstrip()):
+            delimiter = command[1]
         line += piece.count("\n")
     return statements
+
+
+def _without(delimiter: str, statement: Statement) -> Statement:
+    """A delimiter of the client's own is none of the server's business."""
+    if delimiter == ";":
+        return statement
+    return replace(statement, text=statement.text.removesuffix(delimiter).rstrip())
+
+
+def split_block(text: str, syntax: Syntax) -> list[Statement]:
+    """The statements of a text whose author says that it is one; it is, where it may hold semicolons."""
+    statements = split(text, syntax)
+    if len(statements) < 2 or syntax.compound is None:
+        return statements
+    if not syntax.compound.match(" ".join(statements[0].words)):
+        return statements
+    whole = _statement(text, 1, syntax)
+    return [whole] if whole is not None else []
+
+
+def unfinished(text: str, syntax: Syntax) -> Statement | None:
+    """The last statement of `text` if nothing ends it; None when something does."""
+    # A semicolon more is a piece of its own only where the last statement has ended.
+    if _statement(syntax.pieces(f"{text}\n;")[-1], 1, syntax) is None:
+        return None
+    return split(text, syntax)[-1]
 
 
 def leading_comments(text: str, syntax: Syntax) -> Iterator[str]:
@@ -106,6 +149,9 @@ def leading_comments(text: str, syntax: Syntax) -> Iterator[str]:
 def transaction_word(statement: Statement) -> str | None:
     """The word by which a statement begins or ends a transaction or savepoint; None if it does not."""
     words = statement.words[:2]
+    if words == ("BEGIN", "NOT"):
+        # MariaDB: BEGIN NOT ATOMIC … END is a block of statements.
+        return None
     if words[0] in _TRANSACTION_WORDS:
         return words[0]
     return " ".join(words) if words in _TRANSACTION_PAIRS else None
@@ -263,4 +309,9 @@ MARIADB_SYNTAX = Syntax(
     ),
     nested_comments=False,
     pieces=_mariadb_pieces,
+    compound=re.compile(
+        r"(CREATE|ALTER)( OR REPLACE)?( DEFINER = \S+( @ \S+)?)?( AGGREGATE)? "
+        r"(PROCEDURE|FUNCTION|TRIGGER|EVENT|PACKAGE)\b"
+        r"|BEGIN NOT ATOMIC\b|(IF|CASE|FOR|LOOP|WHILE|REPEAT)\b"
+    ),
 )

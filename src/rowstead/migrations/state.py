@@ -5,10 +5,10 @@ Pure: values in, values out. It must not know a statement's meaning nor any data
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from rowstead.errors import MigrationError, ValidationError
-from rowstead.migrations.ledger import Entry, recovery
+from rowstead.migrations.ledger import Entry
 from rowstead.migrations.migration import Migration, MigrationStatus, digest_of
 from rowstead.migrations.split import transaction_word
 
@@ -21,17 +21,21 @@ def compare(migrations: Sequence[Migration], entries: Mapping[str, Entry]) -> Mi
     for migration in migrations:
         entry = entries.get(migration.id)
         if entry is None:
-            pending.append(migration.id)
+            pending.append(migration.name)
         elif _has_drifted(migration, entry):
-            drifted.append(migration.id)
+            drifted.append(migration.name)
         else:
-            (applied if entry.progress is None else pending).append(migration.id)
+            (applied if entry.progress is None else pending).append(migration.name)
     known = {migration.id for migration in migrations}
-    return MigrationStatus(pending, applied, drifted, sorted(entries.keys() - known))
+    missing = sorted(entries.keys() - known, key=lambda id: (len(id) if id.isdigit() else 0, id))
+    return MigrationStatus(pending, applied, drifted, missing)
 
 
-def require_consistent(status: MigrationStatus, folder: str, source: str) -> None:
-    """Raise MigrationError, with the ways out, unless nothing has drifted and nothing is missing."""
+def require_consistent(status: MigrationStatus, folder: str, recovery: Callable[[str], str]) -> None:
+    """Raise MigrationError, with the ways out, unless nothing has drifted and nothing is missing.
+
+    `recovery` gives the statement by which a person has a migration of a name forgotten.
+    """
     if status.is_consistent:
         return
     lines = ["Migration state is inconsistent; nothing was applied."]
@@ -40,21 +44,24 @@ def require_consistent(status: MigrationStatus, folder: str, source: str) -> Non
     if status.missing:
         lines.append(f"  applied, but no longer in directory {folder}: {', '.join(status.missing)}")
     lines.append("Restore each file as it was when it was applied; or, to have it forgotten:")
-    lines += [f"  {recovery(id, source)};" for id in (*status.drifted, *status.missing)]
+    lines += [f"  {recovery(name)};" for name in (*status.drifted, *status.missing)]
     lines.append("and run again, which applies a forgotten file that is there as though it were new.")
     raise MigrationError("\n".join(lines))
 
 
-def require_no_transaction_control(migrations: Sequence[Migration]) -> None:
-    """Raise ValidationError if a statement of any migration begins or ends a transaction."""
+def require_no_transaction_control(migrations: Sequence[Migration], marker: str) -> None:
+    """Raise ValidationError if a statement of any migration begins or ends a transaction.
+
+    `marker` says which line asks for no transaction, for the message.
+    """
     for migration in migrations:
         for statement in migration.up:
             word = transaction_word(statement)
             if word is not None:
                 raise ValidationError(
-                    f"{migration.id} line {statement.line}: {word} is explicit transaction control; "
+                    f"{migration.name} line {statement.line}: {word} is explicit transaction control; "
                     "take it out: each migration runs in a transaction of its own, or, where "
-                    "`-- rowstead:no-transaction` stands above the first statement, each statement does"
+                    f"{marker}, each statement does"
                 )
 
 
@@ -62,6 +69,7 @@ def _has_drifted(migration: Migration, entry: Entry) -> bool:
     if entry.checksum is None or entry.checksum == migration.checksum:
         return False
     # Of an interrupted migration only what is done may not change: the rest may need mending.
-    if entry.progress is None or entry.done is None or entry.progress > len(migration.up):
+    statements = (migration.down or ()) if entry.undoing else migration.up
+    if entry.progress is None or entry.done is None or entry.progress > len(statements):
         return True
-    return entry.done != digest_of(migration.up[: entry.progress])
+    return entry.done != digest_of(statements[: entry.progress])

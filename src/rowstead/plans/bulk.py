@@ -15,8 +15,9 @@ from uuid import UUID
 from rowstead.errors import ValidationError
 from rowstead.language.conditions import read
 from rowstead.language.expressions import column_encoder, table_clause
-from rowstead.language.shapes import VALUE
+from rowstead.language.shapes import IF_NEW, VALUE
 from rowstead.plan import Atomic, Call, Copy, Many, ManyReturning, Plan, Record
+from rowstead.plans.apart import ignores_apart, inserting_what_is_not_there
 from rowstead.plans.referring import parents_first
 from rowstead.plans.staging import STAGE_FROM, staged_insert
 from rowstead.sentinels import Inc, Now
@@ -136,7 +137,7 @@ def _insert_group(
     stands_for: Sequence[int] = range(len(rows))
     if target is not None and target.action == "upsert" and not increments:
         rows, stands_for = _last_of_each(compiler, table, group, target)
-    values_only = all(form == VALUE for _, form in group.given)
+    values_only = all(form in (VALUE, IF_NEW) for _, form in group.given)
     if compiler.dialect.array_params and values_only and group.given:
         server = yield from server_table(compiler, table)
         plain = all(name in server.columns and not server.columns[name].is_array for name, _ in group.given)
@@ -270,6 +271,8 @@ def _one_by_one(
 ) -> Plan[Any]:
     columns = table.all if returning else ()
     compiled = compiler.get(("insert", table, given, target, columns))
+    if target is not None and ignores_apart(compiler.dialect, target):
+        return (yield Atomic(inserting_what_is_not_there(compiler, table, given, rows, target, returning)))
     params = compiled.bind_many(rows)
     if not returning:
         return (yield Many(compiled.text, params, table.name))

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
+from rowstead.dialects import Dialect
 from rowstead.errors import ValidationError
 from rowstead.language.conditions import read_count
 from rowstead.language.criteria import may_be_null
@@ -20,7 +21,6 @@ from rowstead.language.ordering import Order, with_key
 from rowstead.language.shapes import VALUE, Shape
 from rowstead.plan import Call, Plan, Record
 from rowstead.statements.builders import Keyset, require_key
-from rowstead.statements.compiled import Compiled, Compiler
 from rowstead.tables.schema import Kind, Table
 from rowstead.values.decoders import decoder
 from rowstead.values.encoders import jsonable
@@ -54,6 +54,28 @@ class Page(Generic[R]):
         return len(self.rows)
 
 
+class Statement(Protocol):
+    """What a walk asks of a statement."""
+
+    def call(self, values: Sequence[Any], read: Callable[[Sequence[Record]], Any] | None) -> Call[Any]:
+        """One execution."""
+        ...
+
+    @property
+    def read_all(self) -> Callable[[Sequence[Record]], list[Any]]:
+        """What makes rows of its records."""
+        ...
+
+
+class Statements(Protocol):
+    """What makes a walk's statements: a `Compiler`, or what a session has instead."""
+
+    dialect: Dialect
+    codec: str
+
+    def get(self, key: tuple[Any, ...]) -> Statement: ...
+
+
 class Position(NamedTuple):
     """Where a walk stands: in which part, and behind which row's order values (None: at its beginning)."""
 
@@ -66,7 +88,7 @@ class Walk:
 
     def __init__(
         self,
-        compiler: Compiler,
+        compiler: Statements,
         table: Table,
         columns: tuple[str, ...],
         where: Shape,
@@ -93,12 +115,16 @@ class Walk:
 
     def behind(self, record: Record) -> Position:
         """The position behind this record."""
-        values = tuple(record[i] if decode is None else decode(record[i]) for i, decode in self._places)
+        places = self._places
+        return self.at(tuple(record[i] if decode is None else decode(record[i]) for i, decode in places))
+
+    def at(self, values: tuple[Any, ...]) -> Position:
+        """The position behind the row with these values of the order's columns."""
         if self._parts[0] is None:
             return Position(None, values)
         return Position("none" if values[0] is None else "some", values)
 
-    def statement(self, position: Position, size: int) -> tuple[Compiled, list[Any]]:
+    def statement(self, position: Position, size: int) -> tuple[Statement, list[Any]]:
         """The statement of one page behind `position`, and its values."""
         part, cursor = position
         keyset: Keyset | None = None

@@ -14,6 +14,7 @@ from rowstead.language.ordering import Order, Sort, read_order
 from rowstead.language.shapes import Shape, has_subquery, is_everything, is_plain, listed
 from rowstead.plan import Call, Plan, Record, first_value
 from rowstead.plans import bulk
+from rowstead.plans.apart import ignores_apart, ignoring, reading_back
 from rowstead.plans.paging import Page, Walk, counted_page, following_page
 from rowstead.rows.given import (
     KEY_TYPES,
@@ -182,7 +183,7 @@ def target_of(
 
 def insert(
     compiler: Compiler, row: R, on_conflict: str | None, conflict_target: str | Iterable[str] | None
-) -> Call[R]:
+) -> Call[R] | Plan[R]:
     table = row.__rowstead__()
     asked = ("insert", table, frozenset(row.__pydantic_fields_set__), on_conflict, conflict_target)
     again = compiler.again.get(asked) if type(conflict_target) in KEPT_TARGETS else None
@@ -194,9 +195,12 @@ def insert(
     target = target_of(table, on_conflict, conflict_target)
     given, values = insertable(row, table, target)
     compiled = compiler.get(("insert", table, given, target, table.all))
+    call = compiled.stored(values, _stored(row, compiled.read_one))
+    if target is not None and ignores_apart(compiler.dialect, target):
+        return ignoring(compiler, table, call, target, given, values, row)
     if isinstance(values, tuple) and type(conflict_target) in KEPT_TARGETS:
         compiler.keep_again(asked, compiled, picker([name for name, _ in given]))
-    return compiled.stored(values, _stored(row, compiled.read_one))
+    return call
 
 
 def _stored(row: R, read_one: Callable[[Sequence[Record]], Any]) -> Callable[[Sequence[Record]], R]:
@@ -251,7 +255,7 @@ def _guarded(row: Row, table: Table, where: Where) -> tuple[Shape, Sequence[Any]
     return ("and", *shape[1:], *rest), [*values, *guard_values]
 
 
-def update(compiler: Compiler, row: R, where: Where) -> Call[R | None]:
+def update(compiler: Compiler, row: R, where: Where) -> Call[R | None] | Plan[R | None]:
     table = row.__rowstead__()
     asked = ("update", table, frozenset(row.__pydantic_fields_set__))
     again = compiler.again.get(asked) if where is None else None
@@ -266,6 +270,11 @@ def update(compiler: Compiler, row: R, where: Where) -> Call[R | None]:
         raise ValidationError(
             f"there is nothing to update: no non-PK fields of {table.name} are set", table=table.name
         )
+    if not compiler.dialect.update_returns:
+        changing = compiler.get(("update", table, given, shape, ())).call([*changed(values), *key_values], None)
+        key_shape, own_key = _guarded(row, table, None)
+        reader = compiler.get(("locked", table, table.all, key_shape))
+        return reading_back(changing, reader.call(own_key, _changed(row, reader.read_one)))
     compiled = compiler.get(("update", table, given, shape, table.all))
     if where is None and isinstance(values, tuple) and KEY_TYPES.issuperset(map(type, key_values)):
         compiler.keep_again(asked, compiled, picker([*(name for name, _ in given), *table.key]))

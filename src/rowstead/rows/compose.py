@@ -8,7 +8,7 @@ from typing import Any
 
 from rowstead.dialects import POSTGRESQL
 from rowstead.errors import ValidationError, did_you_mean
-from rowstead.plan import Call, Many, ManyReturning, Plan, Step
+from rowstead.plan import Atomic, Call, Many, ManyReturning, Plan, Step
 from rowstead.plans.bulk import assuming
 from rowstead.rows import calls
 from rowstead.rows.calls import Query
@@ -100,7 +100,7 @@ def _iter_rows_keyset(
 
 def _insert(
     compiler: Compiler, row: Row, /, *, on_conflict: str | None = None, conflict_target: Any = None
-) -> Call[Any]:
+) -> Call[Any] | Plan[Any]:
     return calls.insert(compiler, row, on_conflict, conflict_target)
 
 
@@ -119,7 +119,7 @@ def _insert_many(
     return calls.insert_many(compiler, everything, on_conflict, conflict_target, returning)
 
 
-def _update(compiler: Compiler, row: Row, /, *, where: Any = None) -> Call[Any]:
+def _update(compiler: Compiler, row: Row, /, *, where: Any = None) -> Call[Any] | Plan[Any]:
     return calls.update(compiler, row, where)
 
 
@@ -167,6 +167,10 @@ def first_call(compiler: Compiler, verb: str, *args: Any, **options: Any) -> Cal
     return made if isinstance(made, Call) else _leading(made, verb)
 
 
+ONE_ROW = ("insert", "update")
+"""Verbs that take a second statement on some databases, behind the one that does the work."""
+
+
 def _leading(plan: Plan[Any], verb: str) -> Call[Any]:
     try:
         step: Step = next(plan)
@@ -178,6 +182,8 @@ def _leading(plan: Plan[Any], verb: str) -> Call[Any]:
         return Call(step.text, step.rows[0], list, writes=True, table=step.table)
     if isinstance(step, Call):
         return step
+    if isinstance(step, Atomic) and verb in ONE_ROW:
+        return _leading(step.plan, verb)
     raise ValidationError(f"{verb} has no single statement for this input: compose it for fewer rows")
 
 

@@ -250,7 +250,7 @@ class DB(RawSQL):
         `on_conflict`: "ignore" leaves a row that is there (and gives back the one given), "upsert"
         updates it, by the primary key or by the unique columns `conflict_target`.
         """
-        return await self.session.run(calls.insert(self.session.compiler, row, on_conflict, conflict_target))
+        return await self.session.done(calls.insert(self.session.compiler, row, on_conflict, conflict_target))
 
     @overload
     async def insert_many(
@@ -292,7 +292,7 @@ class DB(RawSQL):
 
         `where` must hold too, in the same statement: `where={"user_id": current_user}`.
         """
-        return await self.session.run(calls.update(self.session.compiler, row, where))
+        return await self.session.done(calls.update(self.session.compiler, row, where))
 
     async def update_where(self, patch: Row, *, where: Where) -> int:
         """Change every row that fulfils `where` to what is set on `patch`; how many there were."""

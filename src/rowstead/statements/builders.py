@@ -11,13 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
+from sqlalchemy.sql.functions import Function
 
 from rowstead.errors import ValidationError
 from rowstead.language.aggregates import COUNT_ALL, GROUPS, Groups
 from rowstead.language.criteria import Criteria
-from rowstead.language.expressions import CTE, Slots, plain, source_of, table_clause
+from rowstead.language.expressions import CTE, Slots, Verbatim, plain, source_of, table_clause
 from rowstead.language.ordering import Order
-from rowstead.language.shapes import VALUE, Shape
+from rowstead.language.shapes import IF_NEW, VALUE, Shape
 from rowstead.sentinels import Inc
 from rowstead.statements.keysets import Keyset, keyset_conditions
 from rowstead.tables.schema import Table
@@ -105,6 +106,11 @@ def get(slots: Slots, table: Table, columns: tuple[str, ...], where: Shape) -> A
     statement = select(slots, table, columns, where)
     named = {term[1] for term in where[1:] if len(term) == 3 and term[0] == "eq"}
     return statement if set(table.key) <= named else statement.limit(sa.literal_column("1"))
+
+
+def locked(slots: Slots, table: Table, columns: tuple[str, ...], where: Shape) -> Any:
+    """Rows as they are now, whatever the transaction's snapshot shows, held until it ends."""
+    return select(slots, table, columns, where).with_for_update()
 
 
 def get_many(
@@ -202,22 +208,46 @@ def _on_conflict(
 ) -> Any:
     if target is None:
         return statement
+    guard = slots.dialect.upsert_guard
     if target.action == "ignore":
-        return statement.on_conflict_do_nothing(index_elements=target.key)
-    clause = table_clause(table)
+        # Where no key can be named, a plan ignores what the plain statement refuses.
+        return statement if guard is not None else statement.on_conflict_do_nothing(index_elements=target.key)
     key = target.key or table.key
-    updates: dict[str, Any] = {}
-    if target.action == "patch":
-        updates = {name: slots.given(table.columns[name], form) for name, form in target.patch}
+    new_row = statement.excluded if guard is None else statement.inserted
+    updates = _updates(slots, table, given, target, key, new_row)
+    if guard is None:
         return statement.on_conflict_do_update(index_elements=key, set_=updates)
+    return statement.on_duplicate_key_update([_guarded(key, new_row, guard), *updates.items()])
+
+
+def _guarded(key: tuple[str, ...], new_row: Any, guard: str) -> tuple[str, Any]:
+    """The key's own columns stay as they are, or the statement fails: another key found another row."""
+    first = key[0]
+    same = sa.and_(*(plain(name).op("<=>", is_comparison=True)(new_row[name]) for name in key))
+    return first, Function("if", same, plain(first), Verbatim(guard))
+
+
+def _updates(
+    slots: Slots,
+    table: Table,
+    given: tuple[tuple[str, Any], ...],
+    target: Target,
+    key: tuple[str, ...],
+    new_row: Any,
+) -> dict[str, Any]:
+    """What an upsert sets on the row that is there; its increments, or a patch's values, are made now."""
+    if target.action == "patch":
+        return {name: slots.given(table.columns[name], form) for name, form in target.patch}
+    clause = table_clause(table)
+    updates: dict[str, Any] = {}
     for name, form in given:
-        if name in key or name in table.key:
+        if name in key or name in table.key or form == IF_NEW:
             continue
         if form is Inc:
             updates[name] = slots.added(table.columns[name], clause.c[name])
         else:
-            updates[name] = statement.excluded[name]
-    return statement.on_conflict_do_update(index_elements=key, set_=updates)
+            updates[name] = new_row[name]
+    return updates
 
 
 def insert_from_arrays(
@@ -319,6 +349,7 @@ BUILDERS: Mapping[str, Callable[..., Any]] = {
     for f in (
         select,
         get,
+        locked,
         get_many,
         count,
         aggregate,

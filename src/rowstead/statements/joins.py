@@ -205,6 +205,12 @@ def _spelled(slots: Slots, table: Table, join: _Join) -> Source:
     source = Source(whole, _Spellings(columns, table.columns), tuple(parts))
     criteria = Criteria(slots, table, source)
     for step, part, clause in zip(join.steps, join.parts[1:], parts[1:], strict=True):
+        if step.kind == "full" and not slots.dialect.full_join:
+            raise ValidationError(
+                f"{slots.dialect.name} has no full join; use a left join, and a second one with the sides "
+                "changed for the rows that it left out",
+                table=part.table.name,
+            )
         on = criteria.where(step.on)
         condition = sa.true() if on is None else on
         if step.kind == "full" and slots.dialect.full_join_by_equality and not _equates(step.on, part):

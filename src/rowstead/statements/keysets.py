@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from rowstead.language.criteria import Criteria
 from rowstead.language.expressions import Expression
 from rowstead.language.ordering import Order, OrderTerm
+from rowstead.tables.schema import Column
 
 
 class Keyset(NamedTuple):
@@ -53,7 +54,7 @@ def _all_alike(criteria: Criteria, order: Sequence[OrderTerm], keyset: Keyset) -
 def _row_value(criteria: Criteria, order: Sequence[OrderTerm]) -> Expression:
     columns = [criteria.table.columns[t.column] for t in order]
     left = [criteria.slots.ordered(c, criteria.column(c.name)) for c in columns]
-    right = [criteria.slots.ordered(c, criteria.slots.value(c)) for c in columns]
+    right = [_value(criteria, c) for c in columns]
     if len(columns) == 1:
         return left[0] < right[0] if order[0].descending else left[0] > right[0]
     pair = sa.tuple_(*left), sa.tuple_(*right)
@@ -75,7 +76,7 @@ def _behind(criteria: Criteria, terms: Sequence[tuple[OrderTerm, bool]], keyset:
         if not rest:
             return after
         return sa.or_(after, sa.and_(bare.is_(None), _behind(criteria, rest, keyset)))
-    value = criteria.slots.ordered(column, criteria.slots.value(column))
+    value = _value(criteria, column)
     beyond: Expression = sql < value if term.descending else sql > value
     if can_be_null and not term.nulls_first:
         beyond = sa.or_(beyond, bare.is_(None))
@@ -85,6 +86,12 @@ def _behind(criteria: Criteria, terms: Sequence[tuple[OrderTerm, bool]], keyset:
     if can_be_null and not term.nulls_first:
         at_or_beyond = sa.or_(at_or_beyond, bare.is_(None))
     return sa.and_(at_or_beyond, sa.or_(beyond, _behind(criteria, rest, keyset)))
+
+
+def _value(criteria: Criteria, column: Column) -> Expression:
+    """The next of the keyset's values, as this column is compared with it."""
+    slots = criteria.slots
+    return slots.ordered(column, slots.exact(column, slots.value(column)))
 
 
 def _width(keyset: Keyset) -> int:

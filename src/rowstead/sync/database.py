@@ -169,11 +169,11 @@ class Database(Session):
         if self._closed:
             raise HandleClosed("this database handle is closed")
         opens, reads = self.dialect.snapshot
-        begin = opens if isolation is None else self.dialect.begin(isolation, False)
+        begin = (opens,) if isolation is None else self.dialect.begin(isolation, False)
         # Where that statement is there for nothing but to read, the look for the row does it as well.
         only_reads = self.dialect.snapshot_only_reads and expected is not None
         sets = () if only_reads else (reads.format(max(1, round(lock_timeout * 1000))),)
-        return StandingBlock(self, (begin, *sets), isolation is None, expected)
+        return StandingBlock(self, (*begin, *sets), isolation is None, expected)
 
     def read_only(self, call: Call[RawResult]) -> RawResult:
         """Run a user's statement where it cannot write: the database refuses it then (ReadOnlyError)."""

@@ -96,7 +96,7 @@ class StandingBlock(Block):
     def __init__(
         self, session: Session, begin: Sequence[str], snapshot: bool, expected: Expected | None = None
     ) -> None:
-        super().__init__(session, begin[0], True)
+        super().__init__(session, begin[:1], True)
         opens = begin if session.dialect.failure_is_local else (*begin, SET)
         # The last, because of several statements only the last one's rows are counted.
         self._statements = opens if expected is None else (*opens, expected.question())

@@ -72,6 +72,8 @@ class Column:
     """Whether its default is computed anew by each update that does not name it."""
     number: int | None = None
     """What it is known by when its name changes; unique in the table."""
+    via: Any = None
+    """Its SQLAlchemy type, where it is a column of a SQLAlchemy table."""
 
 
 @dataclass(frozen=True, slots=True)

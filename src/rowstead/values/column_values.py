@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 
 from rowstead.tables.schema import Column, Kind
 from rowstead.values.encoders import SQLITE_CODEC, Encode, unchanged
+from rowstead.values.through_sqlalchemy import looks_at_each
 from rowstead.values.widths import narrowed, other_form
 
 EncodeColumn: TypeAlias = Callable[[list[Any], set[type]], list[Any]]
@@ -27,8 +28,9 @@ Whole: TypeAlias = Callable[[list[Any]], list[Any] | None]
 def column_values(encode: Encode, column: Column, codec: str) -> EncodeColumn:
     """What encodes many values of this column; `encode` is what encodes one."""
     as_they_are = unchanged(column, codec)
-    # A column of a second type, or held to a width, looks at each value.
-    plain = codec == SQLITE_CODEC and narrowed(column) is None and other_form(column) is None
+    # A column of a second type, held to a width or stored by its SQLAlchemy type looks at each value.
+    each = narrowed(column) or other_form(column) or looks_at_each(column, codec)
+    plain = codec == SQLITE_CODEC and not each
     type_, whole = _SQLITE_WHOLE.get(column.kind, _NONE) if plain else _NONE
 
     def encode_column(values: list[Any], types: set[type]) -> list[Any]:

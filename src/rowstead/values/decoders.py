@@ -1,6 +1,6 @@
 """How each kind of value comes back from a driver: one table, Python kind x codec.
 
-The other direction, and the stored forms, are in `encoders`.
+The other direction is in `encoders`, the stored forms are in `stored_forms`.
 """
 
 from __future__ import annotations
@@ -12,9 +12,18 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from rowstead.tables.schema import Column, Decode, Kind, is_zoned
+from rowstead.tables.schema import COMPOSITE_KINDS, Column, Decode, Kind, is_zoned
 from rowstead.values.decimals import decimal_value
-from rowstead.values.encoders import ASYNCPG_CODEC, JSON_BEGINS, PSYCOPG_CODEC, SQLITE_CODEC, any_for_sqlite
+from rowstead.values.stored_forms import (
+    ASYNCPG_CODEC,
+    FORM_OF_ANY,
+    JSON_BEGINS,
+    MYSQL_CODEC,
+    PSYCOPG_CODEC,
+    SQLITE_CODEC,
+    Encode,
+)
+from rowstead.values.through_sqlalchemy import from_stored, stores_as_rows
 from rowstead.values.widths import MOMENT, float32, in_utc
 
 
@@ -67,6 +76,30 @@ _DECODE_SQLITE: Mapping[Kind, Decode] = {
     Kind.LIST: _json_read,
     Kind.ANY: _any_read,
 }
+def _time(value: Any) -> Any:
+    """A time of day, which drivers of MariaDB give as the length of time since midnight."""
+    if type(value) is str:
+        return datetime.time.fromisoformat(value)
+    is_day = type(value) is datetime.timedelta and datetime.timedelta(0) <= value < _DAY
+    return (datetime.datetime.min + value).time() if is_day else value
+
+
+_DAY = datetime.timedelta(days=1)
+_DECODE_MYSQL: Mapping[Kind, Decode] = {
+    Kind.BOOL: _bool,
+    Kind.UUID: _from_text(uuid.UUID),
+    Kind.TIME: _time,
+    Kind.TIMEDELTA: _timedelta,
+    Kind.JSON: _json_read,
+    Kind.LIST: _json_read,
+    Kind.ANY: _any_read,
+}
+_DECODE: Mapping[str, Mapping[Kind, Decode]] = {SQLITE_CODEC: _DECODE_SQLITE, MYSQL_CODEC: _DECODE_MYSQL}
+"""By codec, where values are stored in forms of our own."""
+_ZONED: Mapping[str, Decode] = {
+    SQLITE_CODEC: _from_text(_zoned_datetime),
+    MYSQL_CODEC: lambda value: in_utc(value) if isinstance(value, datetime.datetime) else value,
+}
 _OF_PSYCOPG: Mapping[str, Decode] = {
     # It gives the zone of the session, and the shortest text of a float of 32 bits read as 64.
     MOMENT: _not_none(in_utc),
@@ -76,14 +109,19 @@ _OF_PSYCOPG: Mapping[str, Decode] = {
 
 def decoder(column: Column, codec: str) -> Decode:
     """What turns the driver's value into the column's Python value; None where nothing needs to."""
-    if codec == SQLITE_CODEC:
+    if column.via is not None and (convert := from_stored(column, codec)) is not None:
+        if stores_as_rows(column) and codec != SQLITE_CODEC and column.kind in COMPOSITE_KINDS:
+            return lambda value: convert(_json_read(value))
+        return convert
+    forms = _DECODE.get(codec)
+    if forms is not None:
         if column.kind is Kind.DATETIME and is_zoned(column.type):
-            return _from_text(_zoned_datetime)
+            return _ZONED[codec]
         if column.kind is Kind.ENUM and column.type is not None:
-            return _enum_decoder(column.type)
+            return _enum_decoder(column.type, FORM_OF_ANY[codec])
         if column.element is not None and column.element.kind is Kind.BYTES:
             return _bytes_list
-        return _DECODE_SQLITE.get(column.kind)
+        return forms.get(column.kind)
     if codec == PSYCOPG_CODEC and column.storage is not None:
         return _OF_PSYCOPG.get(column.storage) or _of_server(column)
     if codec == ASYNCPG_CODEC and column.kind is Kind.UUID:
@@ -133,7 +171,7 @@ def _standard_uuids(value: Any) -> Any:
     return list(map(_standard_uuid, value)) if isinstance(value, list) else _json_read(value)  # pyright: ignore[reportUnknownArgumentType]
 
 
-def _enum_decoder(type_: type[enum.Enum]) -> Decode:
-    """SQLite gives an Enum's stored form; members whose values are stored in another form are listed."""
-    members = {any_for_sqlite(m): m for m in type_}
+def _enum_decoder(type_: type[enum.Enum], form: Encode) -> Decode:
+    """Members by their stored form: it need not be the member's value."""
+    members = {form(m): m for m in type_}
     return lambda value: members.get(value, value)

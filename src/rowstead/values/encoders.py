@@ -17,46 +17,44 @@ each kind has one stored form, and the order of the stored forms is the order of
     Enum                       its value
     dict, list, models         JSON text, keys sorted
     Any, several types         by the value; text that looks like JSON ({, [ or " first) as a JSON string
+
+MariaDB has most types; there a UUID is 36 characters too, a length of time whole microseconds, a moment with
+a zone is stored in UTC without it, and JSON and lists are JSON text. The forms are in `stored_forms`.
 """
 
 from __future__ import annotations
 
-import datetime
-import decimal
 import enum
-import json
-import math
-import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import PurePath
-from typing import Any, TypeAlias, cast
+from typing import Any, cast
 
-from pydantic import BaseModel, SecretBytes, SecretStr, TypeAdapter
+from pydantic import TypeAdapter
 from pydantic import ValidationError as PydanticError
-from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from rowstead.errors import ValidationError
 from rowstead.plan import ServerTyped
 from rowstead.tables.schema import Column, Kind
 from rowstead.values.decimals import decimal_text, decimal_value
-from rowstead.values.widths import in_utc, microseconds, narrowed, other_form
-
-Encode: TypeAlias = Callable[[Any], Any]
-
-_TYPES: Mapping[Kind, type] = {
-    Kind.INT: int,
-    Kind.FLOAT: float,
-    Kind.BOOL: bool,
-    Kind.STR: str,
-    Kind.BYTES: bytes,
-    Kind.DECIMAL: decimal.Decimal,
-    Kind.UUID: uuid.UUID,
-    Kind.DATE: datetime.date,
-    Kind.TIME: datetime.time,
-    Kind.DATETIME: datetime.datetime,
-    Kind.TIMEDELTA: datetime.timedelta,
-}
+from rowstead.values.stored_forms import ASYNCPG_CODEC as ASYNCPG_CODEC
+from rowstead.values.stored_forms import (
+    FORM_OF_ANY,
+    FORMS,
+    PSYCOPG_CODEC,
+    SQLITE_CODEC,
+    SQLITE_NATIVE,
+    TYPES,
+    Encode,
+    any_stored,
+    json_text,
+    jsonable,
+    plain,
+)
+from rowstead.values.stored_forms import JSON_BEGINS as JSON_BEGINS
+from rowstead.values.stored_forms import any_for_sqlite as any_for_sqlite
+from rowstead.values.through_sqlalchemy import converts, looks_at_each, stores_as_rows, to_stored
+from rowstead.values.widths import in_utc, narrowed, other_form
 
 
 @lru_cache(maxsize=256)
@@ -103,106 +101,24 @@ def _held(column: Column, type_: type, convert: Encode | None) -> Encode:
     return encode
 
 
-def jsonable(value: Any) -> Any:
-    """What `value` is in JSON; a ValidationError where it has no such form."""
-    try:
-        return to_jsonable_python(value, by_alias=False)
-    except (PydanticSerializationError, UnicodeError) as error:
-        raise ValidationError(f"{type(value).__name__} cannot be written as JSON: {error}") from None
-
-
-def json_text(value: Any) -> str:
-    """The one JSON text of a value: compact, keys sorted, so that equal values are equal texts."""
-    if type(value) is not str:
-        value = jsonable(value)
-    try:
-        return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    except ValueError:
-        raise ValidationError("JSON has no NaN and no infinity") from None
-
-
-def datetime_text(value: datetime.datetime) -> str:
-    """The stored form on SQLite: text whose order is the order in time; a zone is turned to UTC."""
-    return (value if value.tzinfo is None else in_utc(value)).isoformat(" ")
-
-
-def _storable_float(value: float) -> float:
-    if math.isnan(value):
-        raise ValidationError("SQLite stores NaN as NULL; use None, or keep the value as text")
-    return value
-
-
-def _plain(value: Any) -> Any:
-    """An Enum member's value, a secret's text; anything else as it is."""
-    if isinstance(value, enum.Enum):
-        return value.value
-    if isinstance(value, (SecretStr, SecretBytes)):
-        return value.get_secret_value()
-    return value
-
-
 def _other_text(value: Any) -> Any:
     """A value of a type that SQLite does not know, in the form that Pydantic reads back."""
-    value = _plain(value)
-    return value if value is None or type(value) in _SQLITE_NATIVE else jsonable(value)
-
-
-_SQLITE_NATIVE = frozenset({int, float, str, bytes, bool})
-
-
-def any_for_sqlite(value: Any) -> Any:
-    """The stored form of a value by its own type: for raw SQL and columns of no one type."""
-    value = _plain(value)
-    if type(value) is float:
-        return _storable_float(value)
-    if value is None or type(value) in _SQLITE_NATIVE:
-        return value
-    for kind, convert in _SQLITE.items():
-        if isinstance(value, _TYPES[kind]):
-            return convert(value)
-    if isinstance(value, (bytearray, memoryview)):
-        return bytes(value)  # pyright: ignore[reportUnknownArgumentType]
-    if isinstance(value, (str, int)):
-        return str.__str__(value) if isinstance(value, str) else int(value)
-    if isinstance(value, (dict, list, tuple, set, frozenset, BaseModel)):
-        return json_text(value)
-    plain = jsonable(value)
-    return json_text(plain) if isinstance(plain, (dict, list)) else plain
-
-
-def _any_stored(value: Any) -> Any:
-    """The stored form in a column of no one type: JSON is told from other text by its first character."""
-    stored = any_for_sqlite(value)
-    return json_text(stored) if isinstance(value, str) and stored[:1] in JSON_BEGINS else stored
-
-
-JSON_BEGINS = ("{", "[", '"')
-"""How the text begins that a column of no one type holds as JSON."""
-
-_SQLITE: Mapping[Kind, Encode] = {
-    # A datetime is a date: the order of the entries matters to `any_for_sqlite`.
-    Kind.DECIMAL: decimal_text,
-    Kind.UUID: str,
-    Kind.DATETIME: datetime_text,
-    Kind.DATE: datetime.date.isoformat,
-    Kind.TIME: datetime.time.isoformat,
-    Kind.TIMEDELTA: microseconds,
-    Kind.FLOAT: _storable_float,
-}
+    value = plain(value)
+    return value if value is None or type(value) in SQLITE_NATIVE else jsonable(value)
 
 
 def _sequence(column: Column, codec: str) -> Encode:
     """An encoder for lists, which holds their elements to the type that they have."""
     element = column.element
-    each: Encode = _plain
+    each: Encode = plain
     if element is not None and element.kind is Kind.LIST:
         each = _sequence(element, codec)
+    elif element is not None and element.via is not None and converts(element, codec):
+        each = encoder(element, codec)
     elif element is not None and element.kind is Kind.ENUM:
         each = _enum_encoder(element, _same)
-    elif element is not None and element.kind in _TYPES:
-        each = _held(
-            element, _TYPES[element.kind], _JSON_FORM.get(element.kind) if codec == SQLITE_CODEC else None
-        )
+    elif element is not None and element.kind in TYPES:
+        each = _held(element, TYPES[element.kind], _JSON_FORM.get(element.kind) if codec in FORMS else None)
 
     def encode(value: Any) -> Any:
         if not isinstance(value, (list, tuple, set, frozenset)):
@@ -227,7 +143,7 @@ def _enum_encoder(column: Column, then: Encode) -> Encode:
         if value is None:
             return None
         if column.type is None:
-            return then(_plain(value))
+            return then(plain(value))
         member = value if isinstance(value, column.type) else _read_as(column.type, column, value)
         return then(member.value)
 
@@ -250,32 +166,78 @@ def _of_other_form(column: Column, encode: Encode) -> Encode:
 
 
 def _server_typed(value: Any) -> Any:
-    return None if value is None else ServerTyped(_plain(value))
+    return None if value is None else ServerTyped(plain(value))
 
 
 def _same(value: Any) -> Any:
     return value
 
 
+def held(column: Column) -> Encode:
+    """What holds a value to the column's Python type and changes nothing else: for SQLAlchemy to send."""
+    if column.kind in TYPES:
+        return _held(column, TYPES[column.kind], None)
+    return _member_of(column) if column.kind is Kind.ENUM and column.type is not None else _same
+
+
+def _member_of(column: Column) -> Encode:
+    """A member of the column's Enum by its value or, as SQLAlchemy stores it, by its name."""
+    members: Mapping[str, Any] = column.type.__members__
+
+    def member(value: Any) -> Any:
+        if value is None or isinstance(value, column.type):
+            return value
+        try:
+            return _read_as(column.type, column, value)
+        except ValidationError:
+            if isinstance(value, str) and value in members:
+                return members[value]
+            raise
+
+    return member
+
+
+def _through_its_type(column: Column, convert: Encode) -> Encode:
+    """The encoder of a column whose SQLAlchemy type converts by itself, errors told as ours."""
+    hold = held(column)
+
+    def encode(value: Any) -> Any:
+        try:
+            return convert(hold(value))
+        except ValidationError:
+            raise
+        except (TypeError, ValueError, LookupError, ArithmeticError, AttributeError) as error:
+            raise ValidationError(
+                f"column {column.name!r} ({column.via!r}) does not take {type(value).__name__}: {error}",
+                column=column.name,
+            ) from None
+
+    return encode
+
+
 def encoder(column: Column, codec: str) -> Encode:
     """What turns a caller's value for this column into what the driver of `codec` takes."""
+    if column.via is not None and (convert := to_stored(column, codec)) is not None:
+        return convert if stores_as_rows(column) else _through_its_type(column, convert)
     kind = column.kind
-    sqlite = codec == SQLITE_CODEC
-    if kind in _TYPES:
-        stored = _SQLITE.get(kind) if sqlite else None
+    forms = FORMS.get(codec)
+    if kind in TYPES:
+        stored = forms.get(kind) if forms is not None else None
         if codec == PSYCOPG_CODEC and kind is Kind.DATETIME:
             stored = ServerTyped
-        return _of_other_form(column, _held(column, _TYPES[kind], _then(narrowed(column), stored)))
+        return _of_other_form(column, _held(column, TYPES[kind], _then(narrowed(column), stored)))
     if kind is Kind.ENUM:
-        return _enum_encoder(column, any_for_sqlite if sqlite else _same)
+        return _enum_encoder(column, FORM_OF_ANY.get(codec, _same))
     if kind is Kind.LIST:
         return _list_encoder(column, codec)
     if kind is Kind.JSON:
-        if sqlite:
+        if forms is not None:
             return lambda value: None if value is None else json_text(value)
         return _server_typed if codec == PSYCOPG_CODEC else _same
-    if sqlite:
-        return _any_stored if kind is Kind.ANY else _other_text
+    if forms is not None and kind is Kind.ANY:
+        return any_stored(codec)
+    if forms is not None:
+        return _other_text if codec == SQLITE_CODEC else FORM_OF_ANY[codec]
     if codec == PSYCOPG_CODEC and kind is Kind.ANY:
         return _server_typed
     return _for_server
@@ -301,15 +263,18 @@ def operand_encoder(column: Column, codec: str) -> Encode:
 def unchanged(column: Column, codec: str) -> frozenset[type]:
     """The types whose values the column's encoder gives back as they are; may be empty."""
     kind = column.kind
-    converted = kind in _SQLITE if codec == SQLITE_CODEC else codec == PSYCOPG_CODEC and kind is Kind.DATETIME
-    if converted or kind not in _TYPES or narrowed(column) is not None:
+    if column.via is not None and looks_at_each(column, codec):
         return frozenset()
-    return frozenset({_TYPES[kind], type(None)})
+    forms = FORMS.get(codec)
+    converted = kind in forms if forms is not None else codec == PSYCOPG_CODEC and kind is Kind.DATETIME
+    if converted or kind not in TYPES or narrowed(column) is not None:
+        return frozenset()
+    return frozenset({TYPES[kind], type(None)})
 
 
 def _for_server(value: Any) -> Any:
     """A value of a type that only the driver can judge; paths and Pydantic's URLs travel as text."""
-    value = _plain(value)
+    value = plain(value)
     if isinstance(value, PurePath):
         return str(value)
     return str(value) if type(value).__module__.startswith("pydantic") and hasattr(value, "host") else value
@@ -317,7 +282,7 @@ def _for_server(value: Any) -> Any:
 
 def _list_encoder(column: Column, codec: str) -> Encode:
     listed = _sequence(column, codec)
-    if codec == SQLITE_CODEC:
+    if codec in FORMS:
         return lambda value: None if value is None else json_text(listed(value))
     if codec == PSYCOPG_CODEC:
         return lambda value: None if value is None else ServerTyped(listed(value))
@@ -326,9 +291,4 @@ def _list_encoder(column: Column, codec: str) -> Encode:
 
 def raw_encoder(codec: str) -> Encode | None:
     """What turns a parameter of a user's own SQL into what the driver takes; None: nothing does."""
-    return any_for_sqlite if codec == SQLITE_CODEC else None
-
-
-SQLITE_CODEC = "sqlite"
-PSYCOPG_CODEC = "psycopg"
-ASYNCPG_CODEC = "asyncpg"
+    return FORM_OF_ANY.get(codec)

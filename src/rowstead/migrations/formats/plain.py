@@ -36,17 +36,18 @@ def files(folder: str | Path) -> list[Path]:
 
 
 def _migration(file: Path, syntax: Syntax) -> Migration:
-    text = _text(file)
+    text = read_text(file)
     return Migration(
         id=file.name,
         up=tuple(split(text, syntax)),
-        down=(),
+        down=None,
         checksum=digest(text),
         transactional="no-transaction" not in _markers(file, text, syntax),
     )
 
 
-def _text(file: Path) -> str:
+def read_text(file: Path) -> str:
+    """A file's text with plain line ends. Raises ValidationError when it is not UTF-8, StorageError."""
     try:
         data = file.read_bytes()
     except OSError as error:

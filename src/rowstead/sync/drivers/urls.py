@@ -35,6 +35,10 @@ def _make(address: Address, options: Options) -> Driver:
 
         return SQLiteDriver(address.path, options, mode=address.mode)
     chosen = choose(address, SYNC_DRIVERS)
+    if address.database == "mariadb":
+        from rowstead.sync.drivers.mysql import MySQLDriver
+
+        return MySQLDriver(address.dsn, chosen, options)
     assert chosen == "psycopg", chosen
     from rowstead.sync.drivers.psycopg import PsycopgDriver
 

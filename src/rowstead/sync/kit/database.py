@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, Self, TypeVar
 
 from rowstead.drivers.addresses import LOCK_TIMEOUT, Options
-from rowstead.errors import RowsteadError, ValidationError
+from rowstead.errors import RowsteadError, UsageError, ValidationError
 from rowstead.kit import reading
 from rowstead.kit.catalogue import tables_of
 from rowstead.kit.checking import problems
@@ -49,7 +49,10 @@ class Database:
     register_default = Registry()
     """`register_default(name, function)`: what `{"custom_name": name}` calls, on a handle or for all."""
 
-    def __init__(self, core: Core, kept: Kept, timeout: float = LOCK_TIMEOUT) -> None:
+    def __init__(self, core: Core, kept: Kept | None = None, timeout: float = LOCK_TIMEOUT) -> None:
+        if kept is None:  # called as a program's own code would, with a path
+            name = type(self).__name__
+            raise UsageError(f"{name}.create(path, schema) makes a database, {name}.open(path) opens one")
         self.database = core
         self._timeout = timeout
         self._store = Store(core.compiler)
@@ -161,7 +164,7 @@ class Database:
         )
         try:
             self.database.plan(plan)
-        except RowsteadError:
+        except Exception:  # also an ImportError: changes of tables need Alembic
             with suppress(RowsteadError):
                 self._load()
             raise
@@ -232,7 +235,11 @@ class Database:
         return [dict(zip(result.columns, record, strict=True)) for record in result.records]
 
     def check(self) -> list[str]:
-        """Look through the file, its schema, foreign keys and counters; a sentence for each fault."""
+        """Look through the file, its schema, foreign keys, counters and rows; a sentence for each fault.
+
+        Of the rules of columns those that no database knows (patterns, lengths of JSON and of lists) are
+        held against every row, of which one page is in memory at a time.
+        """
         return self._at_one_moment(problems(self._context, self._store))
 
     def _at_one_moment(self, plan: Plan[T]) -> T:

@@ -1,0 +1,36 @@
+"""The command line of `rowstead migrate` and `rowstead status`. Standard library only, see `cli`."""
+
+from __future__ import annotations
+
+import argparse
+
+from rowstead.cli.command import Command
+
+
+def _folder(command: argparse.ArgumentParser) -> None:
+    command.add_argument("directory", metavar="DIRECTORY", help="the folder that holds the .sql files")
+    command.add_argument("--url", help="the database; without it, the environment's DATABASE_URL")
+    command.add_argument("--json", action="store_true", help="print the result as one JSON object")
+
+
+def _migrate(command: argparse.ArgumentParser) -> None:
+    _folder(command)
+    command.add_argument(
+        "--dry-run", action="store_true", help="print what would be applied, after every check; write nothing"
+    )
+
+
+COMMANDS = (
+    Command(
+        "migrate",
+        "apply the pending .sql files of a directory, in order of name",
+        "rowstead.cli.migrate:migrate",
+        _migrate,
+    ),
+    Command(
+        "status",
+        "print which files are applied, pending, changed or gone; write nothing",
+        "rowstead.cli.migrate:status",
+        _folder,
+    ),
+)

@@ -1,0 +1,40 @@
+"""Rows as objects of a mapped class in a session, as if the session had just loaded them.
+
+For rows that the core's statements gave back, by column. Sends nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from sqlalchemy.orm import Mapper, Session, make_transient_to_detached
+from sqlalchemy.orm.attributes import set_committed_value
+
+from rowstead.language.bound import ModelTable
+
+
+def objects_of(session: Session, model: ModelTable, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
+    """The session's objects of these rows, in order; one that it has already is told the row's values."""
+    attributes = model.attributes.items()
+    key_of = model.mapper.identity_key_from_primary_key
+    found: list[Any] = []
+    for row in rows:
+        one: Any = session.identity_map.get(key_of(tuple(row[name] for name in model.table.key)))
+        is_new = one is None
+        if is_new:
+            one = _mapper_of(model, row).class_manager.new_instance()
+        for name, attribute in attributes:
+            set_committed_value(one, attribute, row[name])
+        if is_new:
+            make_transient_to_detached(one)
+            session.add(one)
+        found.append(one)
+    return found
+
+
+def _mapper_of(model: ModelTable, row: Mapping[str, Any]) -> Any:
+    """The mapper of the row's class: of a table that several share, one that a column names."""
+    mapper: Mapper[Any] = model.mapper
+    name: str | None = getattr(mapper.polymorphic_on, "name", None)
+    return cast("Any", mapper if name is None else mapper.polymorphic_map.get(row[name], mapper))

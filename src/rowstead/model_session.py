@@ -1,0 +1,255 @@
+"""What a repository holds: a SQLAlchemy session, as the core works in it.
+
+The session is its owner's: it begins, commits and rolls back there. Here conditions and orders become
+expressions for its statements, plans run in its transaction, and whatever it raises becomes ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager
+from types import TracebackType
+from typing import Any, TypeVar, cast
+from weakref import WeakKeyDictionary
+
+from sqlalchemy import Engine, inspect, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from rowstead.database import Database
+from rowstead.dialects import Dialect
+from rowstead.drivers.joined import translator
+from rowstead.drivers.sqlalchemy import KNOWN, SQLAlchemyAdapter, known_as
+from rowstead.drivers.sqlalchemy_errors import translated
+from rowstead.errors import (
+    CommitOutcomeUnknown,
+    DisconnectedError,
+    IntegrityError,
+    RowsteadError,
+    UsageError,
+)
+from rowstead.language.bound import ModelTable
+from rowstead.plan import Call, Plan, Step, arun
+from rowstead.statements.compiled import Compiler
+from rowstead.statements.for_models import ModelStatements, Selected
+from rowstead.tables.constraints import constraint_of
+from rowstead.tables.from_sqlalchemy import named_table
+from rowstead.waiting import finish
+
+R = TypeVar("R")
+
+LOOKED_AT = 500
+"""Objects that are read anew by one statement."""
+
+_COMPILERS: WeakKeyDictionary[Engine, Compiler] = WeakKeyDictionary()
+"""The statements that were compiled for an engine, and what was learnt of its tables; each is bounded."""
+_KEPT = "rowstead"
+"""Names what is kept in a session's `info`."""
+
+
+class ModelSession:
+    """A session and what the core needs to work in it; one for each session, by `ModelSession.of`."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self.session = session
+        dialect: Any = session.get_bind().dialect
+        self._known = (dialect.name, dialect.driver) in KNOWN
+        self._dialect_named = dialect
+        self._database: Database | None = None
+        self._map = translator(known_as(dialect)[1]) if self._known else _nobodys
+
+    @classmethod
+    def of(cls, session: AsyncSession) -> ModelSession:
+        """The one of this session."""
+        if not isinstance(session, AsyncSession):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise UsageError(
+                f"a repository works on an AsyncSession, not on {type(session).__name__}; make one with "
+                "`async_sessionmaker(engine)` or `PersistEngine(...).session()`"
+            )
+        found: ModelSession | None = session.info.get(_KEPT)
+        if found is None or found.session is not session:
+            found = session.info[_KEPT] = cls(session)
+        return found
+
+    # What the database is
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the core has a record of the session's database and driver."""
+        return self._known
+
+    @property
+    def dialect(self) -> Dialect:
+        """The facts of the session's database. ValidationError for one that the core does not know."""
+        return known_as(self._dialect_named)[0]
+
+    def statements(self, model: ModelTable) -> ModelStatements:
+        """Makes the core's statements of a mapped class for this session."""
+        dialect, codec, _ = known_as(self._dialect_named)
+        return ModelStatements(model, dialect, codec)
+
+    @property
+    def database(self) -> Database:
+        """The core's handle whose statements run in the session's transaction, made when first asked for."""
+        if self._database is None:
+            self._database = Database(SQLAlchemyAdapter(self.session), batch_gets=False)
+            self._database.compiler = self._compiler(self._database.compiler)
+        return self._database
+
+    def _compiler(self, new: Compiler) -> Compiler:
+        bind = self.session.get_bind()
+        engine = bind if isinstance(bind, Engine) else bind.engine
+        return _COMPILERS.setdefault(engine, new)
+
+    # Running
+
+    async def plan(self, plan: Plan[R], model: ModelTable) -> R:
+        """Run the core's statements in the session's transaction, behind what the session has to write."""
+        with self.errors(model):
+            await self._flushed()
+            return await self.database.plan(plan)
+
+    async def run(self, call: Call[R], model: ModelTable) -> R:
+        """As `plan`, one statement; it may be one of the session's own (`Selected`)."""
+        with self.errors(model):
+            await self._flushed()
+            return await (self.perform(call) if isinstance(call, Selected) else self.database.run(call))
+
+    async def read(self, work: Call[R] | Plan[R], model: ModelTable) -> R:
+        """Run one statement of the session's own (`Selected`), or a plan of such."""
+        with self.errors(model):
+            return await (self.perform(work) if isinstance(work, Call) else arun(work, self))
+
+    async def scalars(self, statement: Any, model: ModelTable) -> list[Any]:
+        """The first column of what a select gives; an object once where its collections are joined to it."""
+        with self.errors(model):
+            result = await self.session.execute(statement)
+            gives_twice = _joins_collections(model) or bool(getattr(statement, "_with_options", ()))
+            return list((result.unique() if gives_twice else result).scalars())
+
+    async def perform(self, step: Step) -> Any:
+        """One step of such a plan."""
+        assert isinstance(step, Selected)
+        if step.may_call_functions:
+            await self._ready()
+        result: Any = await self.session.execute(step.statement)
+        if step.read is None:
+            return result.rowcount
+        # A collection that is loaded eagerly, by a join, gives its object once for each of its rows.
+        return step.read(cast("Sequence[Any]", result.unique().all()))
+
+    async def _ready(self) -> None:
+        """Let the session's own statements call the functions that the core adds to the database."""
+        if self.dialect.ilike is not None:
+            await cast("SQLAlchemyAdapter", self.database.driver).prepare()
+
+    async def _flushed(self) -> None:
+        if self.session.autoflush:
+            await self.session.flush()
+
+    # Writing
+
+    @asynccontextmanager
+    async def unit(self, model: ModelTable, commit: bool) -> AsyncGenerator[None]:
+        """A block whose errors are ours. With `commit` it is committed at its end.
+
+        Whatever fails in one that commits rolls the session back, so that it can be used again.
+        """
+        try:
+            with self.errors(model):
+                yield
+            if commit:
+                await self._commit(model)
+        except BaseException:
+            if commit:
+                await finish(self.session.rollback())
+            raise
+
+    async def _commit(self, model: ModelTable) -> None:
+        try:
+            await self.session.commit()
+        except Exception as error:
+            own = self.translated(error, model)
+            if isinstance(own, DisconnectedError):
+                own = CommitOutcomeUnknown(
+                    f"the connection broke during COMMIT: the transaction may have been kept ({own})"
+                )
+            if own is None or own is error:
+                raise
+            raise own from error
+
+    async def look_again(self, model: ModelTable) -> None:
+        """Read the class's objects of this session anew; those whose rows are gone leave it.
+
+        For use behind a statement that changed rows without going through their objects.
+        """
+        loaded = [
+            one for one in self.session.sync_session.identity_map.values() if isinstance(one, model.model)
+        ]
+        for start in range(0, len(loaded), LOOKED_AT):
+            await self._look_at(model, loaded[start : start + LOOKED_AT])
+
+    async def _look_at(self, model: ModelTable, loaded: Sequence[Any]) -> None:
+        keys = {inspect(one).identity: one for one in loaded}
+        columns: list[Any] = [model.expression(name) for name in model.table.key]
+        of_these = (
+            tuple_(*columns).in_(keys) if len(columns) > 1 else columns[0].in_([key[0] for key in keys])
+        )
+        statement = select(model.model).where(of_these).execution_options(populate_existing=True)
+        found = set((await self.session.execute(statement)).unique().scalars())
+        for one in keys.values():
+            if one not in found:
+                self.session.expunge(one)
+
+    # Errors
+
+    def errors(self, model: ModelTable | None = None) -> _Translating:
+        """A block in which SQLAlchemy's errors become ours, told of the class whose rows they are about."""
+        return _Translating(self, model)
+
+    def translated(self, error: Exception, model: ModelTable | None) -> RowsteadError | None:
+        """Ours for what was raised; None for what is no error of a database."""
+        own = translated(error, self._map)
+        if own is not None and model is not None:
+            _tell_place(own, model)
+        return own
+
+
+def _joins_collections(model: ModelTable) -> bool:
+    return any(one.uselist and one.lazy == "joined" for one in model.mapper.relationships)
+
+
+def _nobodys(_error: Exception) -> None:
+    """Of a driver that the core does not know."""
+
+
+def _tell_place(error: RowsteadError, model: ModelTable) -> None:
+    """Say which table an error is about and, of a constraint, the declared name."""
+    table = named_table(model.mapper.local_table)
+    if table is None:
+        return
+    if isinstance(error, IntegrityError):
+        error.constraint = constraint_of(table, error, model.scope())
+    if error.table is None:
+        error.table = table.name
+
+
+class _Translating(AbstractContextManager[None]):
+    """Raises SQLAlchemy's errors as ours, with the driver's own as their cause."""
+
+    __slots__ = ("_model", "_session")
+
+    def __init__(self, session: ModelSession, model: ModelTable | None) -> None:
+        self._session = session
+        self._model = model
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, _type: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        if not isinstance(error, Exception):
+            return
+        own = self._session.translated(error, self._model)
+        if own is not None and own is not error:
+            raise own from error

@@ -1,0 +1,131 @@
+"""Writes of many rows at once: inserts with conflicts settled, changes and deletions by a filter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime
+from typing import Any, Literal, TypeAlias, TypeVar, overload
+
+from rowstead.language.bound import ModelWhere
+from rowstead.model_objects import objects_of
+from rowstead.plan import Call
+from rowstead.plans import model_writes
+from rowstead.plans.model_reads import Filter
+from rowstead.repository.reading import MARK, Deleted, ReadingRepository
+from rowstead.repository.transactions import in_block
+
+M = TypeVar("M")
+
+OnConflict: TypeAlias = Literal["fail", "nothing", "update"]
+
+
+class BulkRepository(ReadingRepository[M]):
+    """The statements of many rows. None of them commits unless told, and in a block its end does."""
+
+    @overload
+    async def bulk_insert(
+        self,
+        values: Iterable[Mapping[str, Any] | M],
+        *,
+        commit: bool = False,
+        on_conflict: OnConflict = "fail",
+        on_conflict_index_elements: Iterable[Any] | None = None,
+        returning: Literal[True] = True,
+    ) -> list[M]: ...
+
+    @overload
+    async def bulk_insert(
+        self,
+        values: Iterable[Mapping[str, Any] | M],
+        *,
+        commit: bool = False,
+        on_conflict: OnConflict = "fail",
+        on_conflict_index_elements: Iterable[Any] | None = None,
+        returning: Literal[False],
+    ) -> int: ...
+
+    async def bulk_insert(
+        self,
+        values: Iterable[Mapping[str, Any] | M],
+        *,
+        commit: bool = False,
+        on_conflict: OnConflict = "fail",
+        on_conflict_index_elements: Iterable[Any] | None = None,
+        returning: bool = True,
+    ) -> list[M] | int:
+        """Insert any number of rows, dicts by attribute or objects, all or none.
+
+        Gives the stored objects in the order given or, without `returning`, how many were written.
+        `on_conflict`: "fail" is a DuplicateError, "nothing" leaves a row that is there (and is not in the
+        result), "update" sets what the values name and `updated_at`. `on_conflict_index_elements` are the
+        columns of the unique key that this is about; "update" goes by the primary key without them. Of
+        values with one key the last wins. What was given is not changed, and objects stay what they were.
+        """
+        compiler, model = self._core.database.compiler, self._model
+        elements = _names(on_conflict_index_elements)
+        plan = model_writes.insert_values(compiler, model, values, on_conflict, elements, returning)
+        async with self._unit(commit):
+            written = await self._core.plan(plan, model)
+        return objects_of(self.session.sync_session, model, written) if returning else written
+
+    async def update_where(
+        self,
+        patch: Mapping[str, Any],
+        where: ModelWhere,
+        *,
+        commit: bool = False,
+        deleted: Deleted = "exclude",
+    ) -> int:
+        """Change every row that fulfils the filter, which must not be empty; how many there were.
+
+        Values may be `Inc` and `Now`. `updated_at` moves and a version counts. The session's objects of
+        the model are read anew.
+        """
+        return await self._change(patch, where, deleted, "update_where", commit)
+
+    async def delete_where(
+        self, where: ModelWhere, *, commit: bool = False, hard: bool = False, deleted: Deleted | None = None
+    ) -> int:
+        """Remove every row that fulfils the filter, which must not be empty; how many there were.
+
+        A model that marks rows as deleted has them marked; `hard=True` removes them, marked ones too.
+        """
+        if self._marks_deleted and not hard:
+            mark = {MARK: datetime.now(UTC)}
+            return await self._change(mark, where, deleted or "exclude", "delete_where", commit)
+        wanted = self._own_filter(where, deleted or "include", "delete_where")
+        call = model_writes.delete_where(self._core.database.compiler, self._statements, wanted)
+        return await self._run(call, commit)
+
+    async def _change(
+        self, patch: Mapping[str, Any], where: ModelWhere, deleted: Deleted, verb: str, commit: bool
+    ) -> int:
+        change = model_writes.change_of(self._model, patch)
+        wanted = self._own_filter(where, deleted, verb)
+        call = model_writes.update_where(self._core.database.compiler, self._statements, change, wanted)
+        return await self._run(call, commit)
+
+    async def _run(self, call: Call[int], commit: bool) -> int:
+        async with self._unit(commit):
+            count = await self._core.run(call, self._model)
+            await self._core.look_again(self._model)
+        return count
+
+    def _own_filter(self, where: ModelWhere, deleted: Deleted, verb: str) -> Filter:
+        """The rows that a write is about. ValidationError where the caller's own filter says nothing."""
+        wanted = self._filter(where, deleted)
+        model_writes.refuse_everything(self._model, wanted, verb)
+        return wanted
+
+    def _unit(self, commit: bool) -> AbstractAsyncContextManager[None]:
+        """One write: its errors are ours; it ends with a commit where that is wanted and no block decides."""
+        return self._core.unit(self._model, commit and not in_block(self.session))
+
+
+def _names(elements: Iterable[Any] | None) -> list[str] | None:
+    """Columns named by text or as attributes of the model."""
+    if elements is None:
+        return None
+    several = [elements] if isinstance(elements, str) else elements
+    return [str(getattr(one, "key", one)) for one in several]

@@ -1,0 +1,92 @@
+"""The core's reading statements for a SQLAlchemy session: of a mapped class, with their values.
+
+They are named by the same keys as all statements and spelled by the same builders; only what they give is
+the class's objects, which the session makes. A statement that gives no objects is the same there and here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from sqlalchemy import LABEL_STYLE_DEFAULT
+
+from rowstead.dialects import Dialect
+from rowstead.language.bound import BoundSlots, ModelTable
+from rowstead.language.shapes import Shape
+from rowstead.plan import Call, Record
+from rowstead.statements.builders import BUILDERS
+
+R = TypeVar("R")
+
+
+_GIVE_OBJECTS = ("select", "get")
+
+
+def _compares_only(shape: Shape) -> bool:
+    """Whether a shape of ANDs does nothing but compare columns with values and NULL."""
+    return shape[0] == "and" and all(term[0] in ("eq", "is_null") for term in shape[1:])
+
+
+class Selected(Call[R]):
+    """A statement that a session runs: `statement` is SQLAlchemy's, its values are in it.
+
+    As with every call, `read` is given the records; None asks for the number of affected rows.
+
+    `may_call_functions` says whether it may call functions that the core adds to a database.
+    """
+
+    __slots__ = ("may_call_functions", "statement")
+
+    def __init__(
+        self,
+        statement: Any,
+        read: Callable[[Sequence[Record]], R] | None,
+        table: str,
+        *,
+        may_call_functions: bool = True,
+    ) -> None:
+        super().__init__("", (), read, table=table)
+        self.statement = statement
+        self.may_call_functions = may_call_functions
+
+
+class ModelStatement:
+    """One statement of a mapped class; each execution is spelled with its values."""
+
+    def __init__(self, statements: ModelStatements, key: tuple[Any, ...]) -> None:
+        self._statements = statements
+        self._key = key
+
+    def call(self, values: Sequence[Any], read: Callable[[Sequence[Record]], R] | None) -> Call[R]:
+        """One execution."""
+        statement = self._statements.spelled(self._key, values)
+        functions = self._key[0] != "get" or not _compares_only(self._key[3])
+        return Selected(statement, read, self._statements.model.table.name, may_call_functions=functions)
+
+    def read_all(self, records: Sequence[Record]) -> list[Any]:
+        """The objects of the records, each of which begins with its object."""
+        return [record[0] for record in records]
+
+
+class ModelStatements:
+    """Makes statements of one mapped class for a session: what a `Compiler` is for connections."""
+
+    def __init__(self, model: ModelTable, dialect: Dialect, codec: str) -> None:
+        self.model = model
+        self.dialect = dialect
+        self.codec = codec
+
+    def get(self, key: tuple[Any, ...]) -> ModelStatement:
+        """The statement of this key; its table is `model.table`."""
+        return ModelStatement(self, key)
+
+    def spelled(self, key: tuple[Any, ...], values: Sequence[Any]) -> Any:
+        """The statement as SQLAlchemy's, with these values; a "select" and a "get" give objects."""
+        operation, *rest = key
+        statement = BUILDERS[operation](BoundSlots(self.dialect, self.codec, values), *rest)
+        if operation not in _GIVE_OBJECTS:
+            return statement
+        # Behind the columns, which the objects take the place of, there may be the count of all.
+        extra = list(statement.selected_columns)[len(key[2]) :]
+        return statement.with_only_columns(self.model.model, *extra).set_label_style(LABEL_STYLE_DEFAULT)

@@ -1,0 +1,100 @@
+"""Columns whose SQLAlchemy type converts values by itself: its own processors, for our drivers.
+
+An Enum stores names, a TypeDecorator whatever it likes, and on a database without the type a DateTime,
+Numeric or Uuid has SQLAlchemy's stored form, which is not ours. Such a value goes through the type both
+ways, so that it is the same value whoever wrote it. A type that stores as typed rows do (`StoresAsRows`)
+is asked for our own codec's conversion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from importlib import import_module
+from typing import Any, TypeAlias
+
+import sqlalchemy as sa
+from sqlalchemy.engine.interfaces import Dialect
+from sqlalchemy.types import TypeDecorator
+
+from rowstead.tables.schema import COMPOSITE_KINDS, Column, Kind
+
+Process: TypeAlias = Callable[[Any], Any]
+
+_DIALECTS: Mapping[str, str] = {
+    "asyncpg": "sqlalchemy.dialects.postgresql.asyncpg",
+    "psycopg": "sqlalchemy.dialects.postgresql.psycopg",
+    "sqlite": "sqlalchemy.dialects.sqlite.aiosqlite",
+    "mysql": "sqlalchemy.dialects.mysql.pymysql",
+}
+"""By codec: the module of the SQLAlchemy dialect whose processors its values have."""
+_TYPED = frozenset({"asyncpg", "psycopg"})
+"""Codecs of databases that have every type: what SQLAlchemy would convert there our codec does too."""
+
+
+@lru_cache(maxsize=len(_DIALECTS))
+def _dialect(codec: str) -> Dialect:
+    return import_module(_DIALECTS[codec]).dialect()
+
+
+def stores_as_rows(column: Column) -> bool:
+    """Whether the column's SQLAlchemy type stores what a typed row's column does."""
+    return hasattr(column.via, "described")
+
+
+def looks_at_each(column: Column, codec: str) -> bool:
+    """Whether a value that already has the column's Python type is still looked at by its SQLAlchemy type."""
+    return converts(column, codec) or (stores_as_rows(column) and column.kind in _HELD_FURTHER)
+
+
+_HELD_FURTHER = frozenset({Kind.DATETIME, Kind.TIME})
+"""A moment must have a zone, a time of day none."""
+
+
+def converts(column: Column, codec: str) -> bool:
+    """Whether values of this column travel by its SQLAlchemy type."""
+    type_ = column.via
+    if type_ is None or stores_as_rows(column):
+        return False
+    if codec not in _TYPED:
+        return True
+    if column.kind in COMPOSITE_KINDS:
+        return False
+    by_itself = isinstance(type_, sa.Enum) or (
+        isinstance(type_, TypeDecorator) and not isinstance(type_, sa.Interval)
+    )
+    return by_itself or (isinstance(type_, sa.Uuid) and column.kind is not Kind.UUID)
+
+
+def to_stored(column: Column, codec: str) -> Process | None:
+    """The type's own conversion of a value for the driver; None where it has none."""
+    if stores_as_rows(column):
+        return column.via.encoder(codec)
+    if not converts(column, codec):
+        return None
+    dialect = _dialect(codec)
+    process = column.via.dialect_impl(dialect).bind_processor(dialect)
+    # What None becomes only a TypeDecorator may say; SQLAlchemy's JSON would make a JSON null of it.
+    return process if process is None or isinstance(column.via, TypeDecorator) else _not_none(process)
+
+
+def from_stored(column: Column, codec: str) -> Process | None:
+    """The type's own conversion of what the driver gives; None where it has none."""
+    if stores_as_rows(column):
+        return column.via.decoder(codec)
+    if codec in _TYPED and column.kind is Kind.FLOAT and isinstance(column.via, sa.Numeric):
+        return _not_none(float)
+    if codec in _TYPED and column.element is not None and converts(column.element, codec):
+        return _elements(from_stored(column.element, codec))
+    if not converts(column, codec):
+        return None
+    dialect = _dialect(codec)
+    return column.via.dialect_impl(dialect).result_processor(dialect, None)
+
+
+def _not_none(process: Process) -> Process:
+    return lambda value: None if value is None else process(value)
+
+
+def _elements(process: Process | None) -> Process | None:
+    return None if process is None else _not_none(lambda values: [process(value) for value in values])

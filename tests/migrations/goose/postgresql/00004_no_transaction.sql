@@ -1,0 +1,7 @@
+-- +goose NO TRANSACTION
+-- +goose Up
+CREATE INDEX CONCURRENTLY posts_title ON posts (title);
+VACUUM posts;
+
+-- +goose Down
+DROP INDEX CONCURRENTLY posts_title;

@@ -1,0 +1,6 @@
+﻿-- +goose Up
+SELECT 'one
+two';
+
+-- +goose Down
+SELECT 3;

@@ -1,0 +1,4 @@
+-- +goose Up
+
+-- nothing to do
+-- +goose Down

@@ -1,0 +1,5 @@
+-- +goose Up
+-- +goose StatementBegin
+CREATE TABLE a (id int);
+CREATE TABLE b (id int);
+-- +goose StatementEnd

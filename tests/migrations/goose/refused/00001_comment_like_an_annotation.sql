@@ -1,0 +1,3 @@
+-- written for +goose by hand
+-- +goose Up
+SELECT 1;

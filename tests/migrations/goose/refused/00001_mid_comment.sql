@@ -1,0 +1,2 @@
+-- then +goose Up
+SELECT 1;
