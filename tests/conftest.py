@@ -35,6 +35,7 @@ SQLITE_WORDS: Mapping[str, str] = {
     "float": "REAL",
     "bool": "INTEGER",
     "text": "TEXT",
+    "sorted_text": "TEXT",
     "bytes": "BLOB",
     "decimal": "TEXT",
     "uuid": "TEXT",
@@ -59,15 +60,15 @@ MARIA_WORDS: Mapping[str, str] = {
     "float": "DOUBLE",
     "bool": "BOOLEAN",
     # As long as a key may be there; TEXT cannot be a key at all.
-    "text": "VARCHAR(700)",
-    "bytes": "LONGBLOB",
+    "text": "VARCHAR(600)",
+    "sorted_text": "VARCHAR(700)",
+    "bytes": "VARBINARY(2000)",
     "decimal": "DECIMAL(65, 30)",
     "uuid": "CHAR(36)",
     "date": "DATE",
     "time": "TIME(6)",
     "timestamp": "DATETIME(6)",
-    # TIMESTAMP ends in 2038.
-    "timestamptz": "DATETIME(6)",
+    "timestamptz": "TIMESTAMP(6)",
     "interval": "BIGINT",
     "json": "JSON",
     "jsonb": "JSON",
@@ -84,6 +85,7 @@ POSTGRES_WORDS: Mapping[str, str] = {
     "float": "DOUBLE PRECISION",
     "bool": "BOOLEAN",
     "text": "TEXT",
+    "sorted_text": 'TEXT COLLATE "C"',
     "bytes": "BYTEA",
     "decimal": "NUMERIC",
     "uuid": "UUID",
@@ -122,7 +124,7 @@ class Backend:
         return self.words is MARIA_WORDS
 
     def ddl(self, text: str) -> str:
-        """`text` with each `{word}` as this database spells it; other braces stay as they are."""
+        """`text` with each `{word}` as this database spells it, and so quoted names; other braces stay."""
 
         def spelled(match: re.Match[str]) -> str:
             word = match[1]
@@ -130,7 +132,8 @@ class Backend:
                 raise KeyError(f"no word {{{word}}} for DDL; known: {', '.join(self.words)}")
             return self.words[word]
 
-        return re.sub(r"\{([a-z_]+)\}", spelled, text)
+        text = re.sub(r"\{([a-z_]+)\}", spelled, text)
+        return re.sub(r'"([^"]*)"', r"`\1`", text) if self.is_maria else text
 
 
 @pytest.fixture(scope="session")

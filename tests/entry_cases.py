@@ -32,7 +32,7 @@ class Pair(Row):
 
 ENTRIES = """
 CREATE TABLE entries (
-    id {int} PRIMARY KEY, a {int}, b {text}, price {decimal}, seen {timestamptz},
+    id {int} PRIMARY KEY, a {int}, b {sorted_text}, price {decimal}, seen {timestamptz},
     "group" {int} NOT NULL DEFAULT 0
 )
 """

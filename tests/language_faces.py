@@ -24,6 +24,7 @@ from language_models import MAPPED
 from rowstead import DB, Row
 from rowstead import sync as in_threads
 from rowstead.dialects import POSTGRESQL
+from rowstead.drivers.joined import BEGIN
 from rowstead.kit import AsyncDatabase, Database
 from rowstead.model_session import ModelSession
 from rowstead.repository import BaseRepository, PersistEngine
@@ -183,6 +184,10 @@ def _by_name(where: Any) -> Any:
     return where.__table__ if isinstance(where, type) and issubclass(where, Row) else where
 
 
+OPENS = BEGIN["asyncpg"]
+"""What the adapter has SQLAlchemy send, so that its driver opens the transaction."""
+
+
 class RepositoryVerbs:
     """Repositories: a table is a model, a row an object of it, and every verb is a session that commits."""
 
@@ -201,7 +206,8 @@ class RepositoryVerbs:
         await self.db.dispose_engines()
 
     def _executed(self, _c: Any, _cursor: Any, statement: str, *_more: Any) -> None:
-        if statement.split(maxsplit=1)[0].upper() not in (*AROUND, "PRAGMA"):
+        begins = statement.split(maxsplit=1)[0].upper() in (*AROUND, "PRAGMA") or statement == OPENS
+        if not begins:
             self.sent.append(as_the_core_spells(statement))
 
     def _trace(self, statement: Trace) -> None:
@@ -285,8 +291,8 @@ NORMALISED: Mapping[str, tuple[str, str]] = {
 
 
 def with_offset(statement: str) -> str:
-    """A text of the core's as SQLAlchemy bounds rows on SQLite: with an offset, even where none is asked."""
-    return re.sub(r"LIMIT \?(?! OFFSET)", "LIMIT ? OFFSET ?", statement)
+    """A text of the core's as SQLAlchemy bounds rows on SQLite: with both bounds, whatever is asked for."""
+    return re.sub(r"LIMIT (\?(?! OFFSET)|-1 OFFSET \?)", "LIMIT ? OFFSET ?", statement)
 
 
 def unqualified(statement: str) -> str:

@@ -179,7 +179,11 @@ class MariaDatabase:
         """A connection that may do everything, in no database, committing by itself."""
         parts = urlsplit(self.url)
         connection = pymysql.connect(
-            host=parts.hostname, port=parts.port, user=parts.username, password=parts.password, autocommit=True
+            host=parts.hostname,
+            port=parts.port,
+            user=parts.username,
+            password=parts.password,
+            autocommit=True,
         )
         try:
             yield connection

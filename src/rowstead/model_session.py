@@ -158,13 +158,14 @@ class ModelSession:
             with self.errors(model):
                 yield
             if commit:
-                await self._commit(model)
+                await self.commit(model)
         except BaseException:
             if commit:
                 await finish(self.session.rollback())
             raise
 
-    async def _commit(self, model: ModelTable) -> None:
+    async def commit(self, model: ModelTable | None = None) -> None:
+        """Commit the session's transaction; what fails is an error of ours, told of the class, if any."""
         try:
             await self.session.commit()
         except Exception as error:

@@ -137,6 +137,8 @@ def test_repository_p14_a_user_without_a_value_leaves_the_dsns(write: Write) -> 
         ("a.toml", "a = 1\nb = what", r"a\.toml, line 2: this is no TOML"),
         ("a.json", '{"a": 1,\n b}', r"a\.json, line 2: this is no JSON"),
         ("a.json", "[" * 100_000, r"a\.json: this is no JSON"),
+        ("a.yaml", "a: " + "[" * 5_000, r"a\.yaml: this is no YAML"),
+        ("a.toml", "a = " + "[" * 5_000, r"a\.toml: this is no TOML"),
         ("a.ini", "[database]", r"ends in one of \.yaml, \.yml, \.toml, \.json"),
         ("a.yaml", "databse:\n  driver: asyncpg", r"line 1: databse: .*did you mean 'database'"),
     ],
@@ -169,6 +171,11 @@ def test_yaml_without_its_library_says_what_to_install(write: Write, monkeypatch
     with pytest.raises(ImportError, match=r"pip install 'rowstead\[config\]'"):
         config(write("name: x"))
     assert config(write('name = "x"', "a.toml")).schema.name == "x"
+
+
+def test_yamls_own_ways_of_saying_things_twice_work(write: Write) -> None:
+    path = write("base: &base {user: ann, db: base}\ndatabase:\n  <<: *base\n  driver: asyncpg\n  db: own\n")
+    assert "".join(config(path).schema.database.build_dsn()) == "postgresql+asyncpg://ann@localhost:5432/own"
 
 
 # Which file.

@@ -170,6 +170,13 @@ def test_repository_p03_an_ipv6_host_keeps_its_brackets() -> None:
         assert found.port == (6000 if host.endswith("6000") else 5432)
 
 
+def test_an_ipv6_zone_is_encoded_where_a_url_is_decoded() -> None:
+    database = DatabaseConfigSchema(driver="psycopg", host="fe80::1%eth0", db="d")
+    assert make_url(database.build_dsn()).host == "fe80::1%eth0"
+    assert "".join(database.core_url()) == "postgresql+psycopg://[fe80::1%25eth0]:5432/d"
+    assert DatabaseConfigSchema(dsn=database.core_url()).url == database.url
+
+
 @pytest.mark.parametrize(
     "keys",
     [
@@ -269,6 +276,15 @@ def test_repository_p04_a_built_dsn_is_read_again_as_the_same_address() -> None:
 def test_what_tunes_sqlalchemys_asyncpg_is_kept_from_our_own_driver() -> None:
     dsn = "postgresql+asyncpg://h/d?prepared_statement_cache_size=0&command_timeout=5&application_name=x"
     assert core(dsn=dsn) == "postgresql+asyncpg://h/d?application_name=x"
+
+
+def test_of_mysqls_parameters_ours_gets_those_about_tls_and_not_the_tuning() -> None:
+    dsn = "mysql+asyncmy://u@h/d?charset=utf8mb4&ssl_ca=%2Fca.pem&read_timeout=5"
+    assert make_url(address(dsn=dsn)) == make_url(dsn)
+    assert core(dsn=dsn) == "mysql+asyncmy://u@h/d?charset=utf8mb4&ssl_ca=%2Fca.pem"
+    assert core(driver="aiomysql", user="u", password="p@s:s/w", host="::1", db="d") == (
+        "mysql+aiomysql://u:p%40s%3As%2Fw@[::1]:3306/d"
+    )
 
 
 def test_a_parameter_beside_a_dsn_wins_whatever_the_driver_calls_it() -> None:

@@ -172,6 +172,36 @@ def test_a_level_that_names_another_database_takes_nothing_of_the_old_address(
         assert address() == expected
 
 
+def test_a_dsns_parameters_win_over_those_of_lower_levels_and_the_others_stay(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write("database: {driver: asyncpg, params: {ssl: require, application_name: x}}")
+    monkeypatch.setenv("ROWSTEAD_DATABASE__DSN", "postgresql+psycopg://h/d?sslmode=verify-full")
+    assert address() == "postgresql+psycopg://h/d?application_name=x&sslmode=verify-full"
+    monkeypatch.setenv("ROWSTEAD_DATABASE__DSN", "postgresql+psycopg://h/d")
+    assert address() == "postgresql+psycopg://h/d?application_name=x&sslmode=require"
+
+
+def test_a_dsn_that_another_replaces_is_not_asked_for_its_variables(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write("database: {dsn: 'postgresql+asyncpg://${GONE}@h/d', user: ann}")
+    monkeypatch.setenv("ROWSTEAD_DATABASE__DSN", "postgresql+asyncpg://prod/d")
+    assert address() == "postgresql+asyncpg://ann@prod/d"
+    monkeypatch.delenv("ROWSTEAD_DATABASE__DSN")
+    with pytest.raises(ValidationError, match="GONE is not set"):
+        config()
+
+
+def test_the_variable_that_names_the_file_is_no_setting(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write("config: {mine: 1}")
+    monkeypatch.setenv("ROWSTEAD_CONFIG", "config.yaml")
+    found: Any = config().schema
+    assert found.config.mine == 1
+
+
 def test_repository_p03_the_guides_dsn_gets_no_credentials_from_defaults(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -51,7 +51,7 @@ class WithoutLock(Runner):
 class _NoLock:
     def __init__(self, lock: Any) -> None:
         self.alone = lock.alone
-        self.pins = type(lock).__name__ == "AdvisoryLock"
+        self.pins = type(lock).__name__ in ("AdvisoryLock", "NamedLock")
 
     def hold(self, work: Any, timeout: float) -> Any:
         return (yield Pinned(work())) if self.pins else (yield from work())
@@ -197,9 +197,9 @@ def _die() -> None:
 
 def _load_all() -> None:
     """Import the drivers once, before any fork."""
-    for url in ("sqlite:///x", "postgresql+psycopg://x", "postgresql+asyncpg://x"):
+    for url in ("sqlite:///x", "postgresql+psycopg://x", "postgresql+asyncpg://x", "mysql://x"):
         make_driver(url)
-    for url in ("sqlite:///x", "postgresql+psycopg://x"):
+    for url in ("sqlite:///x", "postgresql+psycopg://x", "mysql://x"):
         make_sync_driver(url)
 
 

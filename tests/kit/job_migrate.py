@@ -13,7 +13,7 @@ import signal
 import sys
 
 from rowstead.kit import Database
-from rowstead.migrations import runner
+from rowstead.migrations import applying
 from rowstead.plan import Pinned
 
 
@@ -34,5 +34,5 @@ def main(url: str, migrations: str, schema: str, kill: int) -> None:
 
 if __name__ == "__main__":
     if sys.argv[5:] == ["broken"]:
-        runner.Atomic = Pinned
+        applying.Atomic = Pinned
     main(*sys.argv[1:4], int(sys.argv[4]) if len(sys.argv) > 4 else 0)

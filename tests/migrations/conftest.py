@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from conftest import Backend
+from conftest import Backend, backend_of
 from rowstead.database import Database
 from rowstead.drivers.urls import Options
 from rowstead.migrations import (
@@ -19,6 +19,12 @@ from rowstead.migrations import (
     preview_plan,
     status_plan,
 )
+
+TABLES: Mapping[str, str] = {
+    "sqlite": "SELECT name FROM sqlite_master WHERE type = 'table'",
+    "postgresql": "SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public'",
+    "mariadb": "SELECT table_name AS name FROM information_schema.tables WHERE table_schema = database()",
+}
 
 
 class Folder:
@@ -45,6 +51,11 @@ class Migrator:
         self.fetchval = database.fetchval
         self.execute = database.execute
 
+    @property
+    def undoes_ddl(self) -> bool:
+        """Whether a transaction can hold what changes the schema."""
+        return self.database.dialect.commits_by_itself is None
+
     async def migrate(self, folder: Folder, **options: Any) -> list[str]:
         driver = self.database.driver
         return await self.database.plan(
@@ -68,12 +79,13 @@ class Migrator:
 
     async def tables(self) -> list[str]:
         """The user's tables, ours with them."""
-        sql = (
-            "SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public' ORDER BY 1"
-            if self.database.dialect.levels
-            else "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY 1"
-        )
-        return [row["name"] for row in await self.fetch(sql)]
+        return sorted(row["name"] for row in await self.fetch(TABLES[self.database.dialect.name]))
+
+
+@pytest.fixture(params=["sqlite", "asyncpg", "psycopg", "mariadb"])
+def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Backend:
+    """Each backend of the asynchronous world, MariaDB with them."""
+    return backend_of(request, tmp_path)
 
 
 @pytest.fixture

@@ -100,6 +100,11 @@ async def test_a_folder_that_goose_began_is_gone_on_with(versions: Versions, fol
 # The table as goose makes it
 
 COLUMNS = {
+    "mariadb": (
+        "SELECT column_name, column_type, is_nullable, lower(column_default), extra"
+        " FROM information_schema.columns"
+        " WHERE table_schema = database() AND table_name = 'goose_db_version' ORDER BY ordinal_position"
+    ),
     "sqlite": "SELECT name, type, \"notnull\", dflt_value, pk FROM pragma_table_info('goose_db_version')",
     "postgresql": (
         "SELECT a.attname::text, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity::text,"
@@ -109,6 +114,12 @@ COLUMNS = {
     ),
 }
 GOLDEN = {
+    "mariadb": [
+        ("id", "bigint(20) unsigned", "NO", None, "auto_increment"),
+        ("version_id", "bigint(20)", "NO", None, ""),
+        ("is_applied", "tinyint(1)", "NO", None, ""),
+        ("tstamp", "timestamp", "YES", "current_timestamp()", ""),
+    ],
     "sqlite": [
         ("id", "INTEGER", 0, None, 1),
         ("version_id", "INTEGER", 1, None, 0),
@@ -123,6 +134,11 @@ GOLDEN = {
     ],
 }
 KEY = {
+    "mariadb": (
+        "SELECT group_concat(DISTINCT concat(index_name, ' ', column_name) ORDER BY 1) = 'id id,PRIMARY id'"
+        " FROM information_schema.statistics"
+        " WHERE table_schema = database() AND table_name = 'goose_db_version'"
+    ),
     "sqlite": "SELECT sql LIKE '%AUTOINCREMENT%' FROM sqlite_master WHERE name = 'goose_db_version'",
     "postgresql": (
         "SELECT pg_get_constraintdef(oid) = 'PRIMARY KEY (id)' FROM pg_constraint"

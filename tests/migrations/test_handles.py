@@ -28,6 +28,7 @@ async def test_migrate_takes_a_text_or_a_path_and_gives_the_count(backend, folde
         )
 
 
+@pytest.mark.parametrize("backend", ["sqlite", "asyncpg", "psycopg"], indirect=True)
 async def test_migrate_in_a_transaction_is_undone_with_it(backend, folder) -> None:
     folder["0001_users.sql"] = USERS
     async with await DB.from_url(backend.url) as db:

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import exc
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from sqlalchemy.orm import Mapped, mapped_column
 
 from repository.conftest import create
-from rowstead.errors import UsageError
+from rowstead.errors import IntegrityError, UsageError
 from rowstead.repository import (
     Base,
     IntPKMixin,
@@ -134,7 +134,7 @@ async def test_repository_p08_an_error_inside_undoes_only_the_inner_block(
 ) -> None:
     async with transactional(session):
         await write(session, "outer")
-        with pytest.raises(IntegrityError):
+        with pytest.raises(exc.IntegrityError):
             async with transactional(session):
                 await write(session, "inner")
                 await write(session, "outer")

@@ -344,6 +344,9 @@ def test_a_name_that_is_no_text_is_refused_for_strangers_too() -> None:
 
 
 async def test_a_text_with_a_nul_in_a_long_list_never_finds_its_beginning(items: DB) -> None:
+    if items.database.dialect.values_list:
+        assert await items.query(Item, name=["x"] * 20 + ["100%\x00"]) == []
+        return
     # SQLite's JSON, as which a long list travels, ends a text at its first NUL.
     with pytest.raises(DataError):
         await items.query(Item, name=["x"] * 20 + ["100%\x00"])

@@ -32,6 +32,15 @@ async def ids(shop: Shop, *arguments: Any, **named: Any) -> list[tuple[int | Non
     return [tuple(row[side] and row[side]["id"] for side in ("o", "c")) for row in rows]
 
 
+async def refused_where_there_is_none(shop: Shop) -> bool:
+    """Whether this database has no full join; it is refused by name then."""
+    if shop.compiler.dialect.full_join:
+        return False
+    with pytest.raises(ValidationError, match="has no full join; use a left join"):
+        await ids(shop, to_customers("full"))
+    return True
+
+
 @pytest.mark.parametrize(
     ("kind", "pairs"),
     [
@@ -42,6 +51,8 @@ async def ids(shop: Shop, *arguments: Any, **named: Any) -> list[tuple[int | Non
     ],
 )
 async def test_each_kind_of_join_gives_its_rows(shop: Shop, kind: str, pairs: Any) -> None:
+    if kind == "full" and await refused_where_there_is_none(shop):
+        return
     assert await ids(shop, to_customers(kind), order="o.id,c.id") == pairs
 
 
@@ -60,6 +71,8 @@ async def test_each_kind_of_join_gives_its_rows(shop: Shop, kind: str, pairs: An
     ],
 )
 async def test_a_full_join_takes_any_condition(shop: Shop, on: Any, matched: Any) -> None:
+    if await refused_where_there_is_none(shop):
+        return
     lone_orders = [(o, None) for o in range(1, 6) if o not in {pair[0] for pair in matched}]
     lone_customers = [(None, c) for c in range(1, 5) if c not in {pair[1] for pair in matched}]
     wanted = sorted([*matched, *lone_orders], key=lambda pair: (pair[0], pair[1] or 0)) + lone_customers
@@ -73,7 +86,9 @@ async def test_a_row_is_a_dict_of_sides_with_natural_values(shop: Shop) -> None:
     assert list(row) == ["o", "c"]
     assert row["c"] == {"id": 2, "name": "bob", "vip": False}
     assert list(row["o"]) == ["id", "customer_id", "amount", "price", "weight", "paid", "note"]
-    assert (row["o"]["paid"], str(row["o"]["price"]), row["o"]["weight"]) == (True, "10", None)
+    assert (row["o"]["paid"], row["o"]["weight"]) == (True, None)
+    # A DECIMAL of MariaDB's comes with as many places as it was declared.
+    assert str(row["o"]["price"]).rstrip("0") in ("1", "10.")
 
 
 async def test_a_cross_join_and_a_join_without_condition_give_every_pair(shop: Shop) -> None:
@@ -304,6 +319,8 @@ async def test_sides_may_be_missing_on_either_hand_of_three(shop: Shop) -> None:
         {"order_id": 1, "word": "new"},
         {"order_id": None, "word": None},
     ]
+    if await refused_where_there_is_none(shop):
+        return
     full = [{"kind": "full", "table": "tags", "alias": "t", "on": TAGGED}, *to_customers("left")]
     rows = await shop.run(join(shop.compiler, "orders", full, "o", {"o.id": {"in": [1, 4, None]}}, "o.id"))
     assert [tuple(r[s] and next(iter(r[s].values())) for s in "oct") for r in rows] == [

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from conftest import sync_backend  # noqa: F401  (the kit keeps nothing on MariaDB)
 from kit.conftest import Make, make  # noqa: F401
 from rowstead.kit import (
     Database,

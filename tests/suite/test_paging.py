@@ -10,18 +10,13 @@ from typing import Annotated, Any
 import pytest
 from pydantic import AwareDatetime
 
-from conftest import Backend
 from entry_cases import ENTRIES, TEXTS, UTC, Entry, Pair, entry
 from rowstead import DB, Kind, Row, UndefinedColumnError, ValidationError
 
 
 @pytest.fixture
 async def entries(db: DB, ddl: Callable[[str], str]) -> DB:
-    # Texts in one order everywhere: by code point.
-    collated = ddl(ENTRIES).replace(
-        "b TEXT", 'b TEXT COLLATE "C"' if "TIMESTAMPTZ" in ddl(ENTRIES) else "b TEXT"
-    )
-    await db.execute(collated)
+    await db.execute(ddl(ENTRIES))
     source = random.Random(7)
     await db.insert_many([entry(i, source) for i in range(1, 61)])
     return db
@@ -165,12 +160,12 @@ async def test_a_walk_goes_on_when_the_row_that_it_stands_on_changes_or_goes(ent
 
 
 async def test_a_composite_key_orders_a_walk_and_makes_any_order_total(
-    db: DB, ddl: Callable[[str], str], backend: Backend
+    db: DB, ddl: Callable[[str], str]
 ) -> None:
-    text = 'TEXT COLLATE "C"' if backend.is_postgres else "TEXT"
     await db.execute(
         ddl(
-            f'CREATE TABLE pairs ("left" {{int}}, "right" {text}, rank {{int}}, PRIMARY KEY ("left", "right"))'
+            'CREATE TABLE pairs ("left" {int}, "right" {sorted_text}, rank {int},'
+            ' PRIMARY KEY ("left", "right"))'
         )
     )
     rows = [Pair(left=i, right=t, rank=None if i % 2 else i // 2) for i in range(6) for t in TEXTS]
@@ -197,23 +192,19 @@ async def test_a_composite_key_orders_a_walk_and_makes_any_order_total(
     assert by_rank == [*sorted(r.rank for r in rows if r.rank is not None), *[None] * 27]
 
 
-async def test_a_key_that_may_be_null_on_sqlite_loses_no_row(db: DB, backend: Backend) -> None:
+async def test_a_key_that_may_be_null_on_sqlite_loses_no_row(db: DB, ddl: Callable[[str], str]) -> None:
     class Loose(Row):
         __table__ = "loose"
         __pk__ = ("code",)
         code: str | None = None
         n: int = 0
 
-    if backend.is_postgres:
-        await db.execute('CREATE TABLE loose (code TEXT COLLATE "C" PRIMARY KEY, n INTEGER DEFAULT 0)')
-        rows = [Loose(code=t) for t in TEXTS]
-    else:
-        await db.execute("CREATE TABLE loose (code TEXT PRIMARY KEY, n INTEGER DEFAULT 0)")
-        rows = [Loose(code=t) for t in [*TEXTS, None]]
-    await db.insert_many(rows)
+    await db.execute(ddl("CREATE TABLE loose (code {sorted_text} PRIMARY KEY, n INTEGER DEFAULT 0)"))
+    nulls = [None] if db.database.dialect.key_may_be_null else []
+    await db.insert_many([Loose(code=t) for t in [*TEXTS, *nulls]])
     for size in (1, 2, 3, 100):
         walked = [r.code async for r in db.iter_rows_keyset(Loose, batch_size=size)]
-        assert walked == [*sorted(TEXTS), *([] if backend.is_postgres else [None])]
+        assert walked == [*sorted(TEXTS), *nulls]
 
 
 async def test_walks_by_every_kind_of_key_give_all_rows_in_order(db: DB, ddl: Callable[[str], str]) -> None:

@@ -24,7 +24,7 @@ class Person(Row):
 
 
 async def test_a_class_that_only_reads_results_needs_no_table_and_no_key(db: DB) -> None:
-    sql = "SELECT 1 AS month, CAST('2.50' AS TEXT) AS total, 3 AS more"
+    sql = "SELECT 1 AS month, CAST('2.50' AS CHAR(4)) AS total, 3 AS more"
     assert await db.fetch_models(Total, sql) == [Total(month=1, total=decimal.Decimal("2.5"))]
     assert await db.fetch_model(Total, f"{sql} WHERE 1 = 0") is None
 

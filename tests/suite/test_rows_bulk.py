@@ -231,8 +231,11 @@ class Pair(Row):
     n: int = 0
 
 
-async def test_forty_thousand_composite_keys_are_deleted(db: DB) -> None:
-    await db.execute("CREATE TABLE pairs (a INTEGER, b TEXT, n INTEGER DEFAULT 0, PRIMARY KEY (a, b))")
+PAIRS = "CREATE TABLE pairs (a INTEGER, b {text}, n INTEGER DEFAULT 0, PRIMARY KEY (a, b))"
+
+
+async def test_forty_thousand_composite_keys_are_deleted(db: DB, ddl: Any) -> None:
+    await db.execute(ddl(PAIRS))
     pairs = [Pair(a=i, b=str(i % 3)) for i in range(40_000)]
     await db.insert_many(pairs)
     assert await db.delete_many(Pair, [(1, "1"), {"a": 2, "b": "2"}, pairs[3], (4, "none")]) == 3
@@ -244,8 +247,8 @@ async def test_forty_thousand_composite_keys_are_deleted(db: DB) -> None:
         await db.delete_many(Pair, [7])
 
 
-async def test_a_composite_key_is_upserted_in_bulk(db: DB) -> None:
-    await db.execute("CREATE TABLE pairs (a INTEGER, b TEXT, n INTEGER DEFAULT 0, PRIMARY KEY (a, b))")
+async def test_a_composite_key_is_upserted_in_bulk(db: DB, ddl: Any) -> None:
+    await db.execute(ddl(PAIRS))
     await db.insert_many([Pair(a=i, b="x", n=1) for i in range(100)])
     rows = [Pair(a=i, b=b, n=2) for i in range(100) for b in "xyx"]
     stored = await db.insert_many(rows, on_conflict="upsert", returning=True)

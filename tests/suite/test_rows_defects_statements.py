@@ -83,7 +83,13 @@ async def test_rows_d06_every_keyset_page_reads_an_index_and_sorts_nothing(
     for _ in range(3):
         assert page.next is not None
         plan = await db.explain("page", Item, order=order, limit=50, count=False, after=page.next)
-        assert "Index" in plan or "USING" in plan, plan
+        if db.database.dialect.text_collation is not None and order is not None:
+            # Sorted by its characters alone, whatever the column's collation: no index has that order.
+            assert "filesort" in plan, plan
+            page = await db.page(Item, order=order, limit=50, count=False, after=page.next)
+            continue
+        assert "Index" in plan or "USING" in plan or '"key": "PRIMARY"' in plan, plan
+        assert "filesort" not in plan, plan
         for slow in ("Seq Scan", "TEMP B-TREE", "SCAN items\n", "  Sort  "):
             assert slow not in f"{plan}\n", plan
         assert not plan.startswith(("Sort", "Limit\n  ->  Sort")), plan
@@ -174,7 +180,9 @@ class Odd(Row):
 
 
 async def test_rows_d18_reserved_and_mixed_case_names_work_in_every_verb(db: DB, backend: Backend) -> None:
-    await db.execute('CREATE TABLE "order" ("group" INTEGER PRIMARY KEY, "Mixed" TEXT, "select" TEXT)')
+    await db.execute(
+        backend.ddl('CREATE TABLE "order" ("group" INTEGER PRIMARY KEY, "Mixed" TEXT, "select" TEXT)')
+    )
     one = Odd(group=1, Mixed="a", select="x")
     assert await db.insert(one) == one
     assert await db.insert(Odd(group=1, Mixed="b"), on_conflict="upsert") == Odd(
@@ -302,7 +310,7 @@ async def test_rows_d26_a_changed_column_type_does_not_break_prepared_statements
         text: Any = "text"
     else:
         await db.execute("DROP TABLE readings")
-        await db.execute("CREATE TABLE readings (extra TEXT, id INTEGER PRIMARY KEY, value TEXT)")
+        await db.execute(backend.ddl("CREATE TABLE readings (extra TEXT, id {serial_pk}, value TEXT)"))
         text = "text"
     stored = await db.insert(Reading(value=text))
     assert stored.value == "text"

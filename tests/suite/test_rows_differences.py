@@ -212,7 +212,7 @@ async def test_columns_named_like_our_arguments_can_be_filtered(db: DB, backend:
     await db.execute(
         backend.ddl(
             'CREATE TABLE awkward (id {serial_pk}, "where" TEXT, "order" INTEGER, "limit" INTEGER,'
-            ' "offset" INTEGER, model TEXT, row_class TEXT, by TEXT, batch_size INTEGER)'
+            ' "offset" INTEGER, model TEXT, row_class TEXT, "by" TEXT, batch_size INTEGER)'
         )
     )
     values: dict[str, Any] = {"where": "w", "order": 1, "limit": 2, "offset": 3, "model": "m", "by": "b"}
@@ -330,10 +330,17 @@ COUNTS: dict[str, tuple[str, int]] = {
 }
 
 
+NOT_ON_MARIADB = ("update returning", "insert behind with")
+
+
 @pytest.mark.parametrize("statement", COUNTS)
 async def test_execute_counts_alike_on_every_backend(users: DB, statement: str) -> None:
     await users.insert_many([User(name="a"), User(name="b")])
     sql, count = COUNTS[statement]
+    if users.database.dialect.name == "mariadb" and statement in NOT_ON_MARIADB:
+        with pytest.raises(StatementError):
+            await users.execute(sql)
+        return
     assert await users.execute(sql) == count
     assert await users.fetchval("SELECT 1") == 1
 

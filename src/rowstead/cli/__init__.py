@@ -12,7 +12,13 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import NoReturn, TypeAlias
 
-from rowstead.cli import codegen_arguments, db_arguments, db_changes_arguments, migrate_arguments, settings_arguments
+from rowstead.cli import (
+    codegen_arguments,
+    db_arguments,
+    db_changes_arguments,
+    migrate_arguments,
+    settings_arguments,
+)
 from rowstead.cli.command import Command
 
 __all__ = ["main"]

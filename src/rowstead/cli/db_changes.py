@@ -13,14 +13,25 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from rowstead.cli import output
 from rowstead.cli.db_place import answer, models_of
 from rowstead.codegen.models import find_models
 from rowstead.config import DatabaseConfigSchema
 from rowstead.drivers.addresses import MEMORY
-from rowstead.migrations.comparing import Change, Decision, Found, compare, decide, migration_file
+from rowstead.drivers.joined import translator
+from rowstead.drivers.sqlalchemy import known_as
+from rowstead.drivers.sqlalchemy_errors import translated
+from rowstead.migrations.comparing import (
+    Change,
+    Decision,
+    Found,
+    compare,
+    decide,
+    dialect_called,
+    migration_file,
+)
 from rowstead.migrations.drafting import Numbering, write_new
 from rowstead.repository import PersistEngine
 
@@ -107,21 +118,36 @@ def _compared(database: DatabaseConfigSchema, arguments: argparse.Namespace) -> 
 
 
 async def _on_connection(database: DatabaseConfigSchema, work: Callable[[sa.Connection], T]) -> T:
-    """Do it on a connection that is rolled back; a file is opened to be read only, and never made."""
+    """Do it on a connection that is rolled back; a file is opened to be read only, and never made.
+
+    Raises the errors of the core, as every command does.
+    """
+    url = database.url
+    dialect_called(url.get_backend_name())
     file = database.describe().get("file")
-    if file is None:
-        async with PersistEngine(database) as engines, engines.engine().connect() as connection:
-            return await connection.run_sync(work)
-    engine = create_async_engine(_to_be_read(database.url, file))
+    if file is not None:
+        # Opening it as a session does would make it, or change how it is written.
+        return await _on_engine(create_async_engine(_to_be_read(url, file)), work)
+    async with PersistEngine(database) as engines:
+        return await _on_engine(engines.engine(), work)
+
+
+async def _on_engine(engine: AsyncEngine, work: Callable[[sa.Connection], T]) -> T:
+    _, codec, _ = known_as(engine.dialect)
     try:
         async with engine.connect() as connection:
             return await connection.run_sync(work)
+    except Exception as error:
+        ours = translated(error, translator(codec))
+        if ours is None or ours is error:
+            raise
+        raise ours from error
     finally:
         await engine.dispose()
 
 
 def _to_be_read(url: sa.URL, file: str) -> sa.URL:
     if file == MEMORY or not os.path.exists(file):
-        return url.set(database=None, query={})
+        return url.set(database=MEMORY, query={})
     path = Path(file).absolute().as_uri()
     return url.set(database=f"{path}?mode=ro", query={"uri": "true"})

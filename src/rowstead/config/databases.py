@@ -33,9 +33,25 @@ class Known:
     """Whether several hosts, and a socket's folder, are named by the parameters `host` and `port`."""
     socket_parameter: str | None = None
     """The parameter that names a socket's path."""
+    tuning: frozenset[str] = frozenset()
+    """Parameters that are only about how SQLAlchemy uses its driver, which ours does not know."""
 
+
+_ASYNCPG_TUNING = frozenset(
+    "database timeout statement_cache_size max_cached_statement_lifetime max_cacheable_statement_size "
+    "command_timeout direct_tls gsslib prepared_statement_cache_size prepared_statement_name_func "
+    "async_fallback".split()
+)
+ASYNCPG_ARGUMENTS = _ASYNCPG_TUNING | frozenset(
+    "passfile service servicefile target_session_attrs krbsrvname".split()
+)
+"""What asyncpg's `connect`, and SQLAlchemy for it, take by name; the rest only stands in a URL of its own."""
 
 _MYSQL_DRIVERS = ("asyncmy", "aiomysql")
+_MYSQL_TUNING = frozenset(
+    "connect_timeout read_timeout write_timeout compress client_flag local_infile use_unicode autocommit "
+    "init_command sql_mode cursorclass echo program_name max_allowed_packet".split()
+)
 
 KNOWN: Mapping[str, Known] = {
     "postgresql": Known(
@@ -44,13 +60,24 @@ KNOWN: Mapping[str, Known] = {
         ("psycopg_async", "psycopg2", "pg8000"),
         port=5432,
         hosts_in_query=True,
+        tuning=_ASYNCPG_TUNING,
     ),
     "sqlite": Known("sqlite", ("aiosqlite",), ("pysqlite", "pysqlcipher"), is_file=True),
     "mysql": Known(
-        "mysql", _MYSQL_DRIVERS, ("pymysql", "mysqldb"), port=3306, socket_parameter="unix_socket"
+        "mysql",
+        _MYSQL_DRIVERS,
+        ("pymysql", "mysqldb"),
+        port=3306,
+        socket_parameter="unix_socket",
+        tuning=_MYSQL_TUNING,
     ),
     "mariadb": Known(
-        "mysql", _MYSQL_DRIVERS, ("mariadbconnector",), port=3306, socket_parameter="unix_socket"
+        "mysql",
+        _MYSQL_DRIVERS,
+        ("mariadbconnector",),
+        port=3306,
+        socket_parameter="unix_socket",
+        tuning=_MYSQL_TUNING,
     ),
     "mssql": Known("mssql", ("aioodbc",), ("pyodbc", "pymssql", "mssqlpython"), port=1433),
     "oracle": Known("oracle", ("oracledb",), ("oracledb_async", "cx_oracle"), port=1521),

@@ -6,11 +6,13 @@ import json
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, cast
 
+from rowstead.config.files import VARIABLE
 from rowstead.config.said import Level, Node, Place, Said, given, says_nothing
 from rowstead.errors import ValidationError
 
 PREFIX = "rowstead_"
 NESTING = "__"
+FILE_VARIABLE = VARIABLE.lower()
 
 
 def overrides(
@@ -43,7 +45,7 @@ def nested_names(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 def _variables(environment: Mapping[str, str]) -> Iterator[tuple[tuple[str, ...], str]]:
     for variable in environment:
         lowered = variable.lower()
-        if lowered.startswith(PREFIX):
+        if lowered.startswith(PREFIX) and lowered != FILE_VARIABLE:
             path = tuple(lowered.removeprefix(PREFIX).split(NESTING))
             if all(path):
                 yield path, variable

@@ -154,6 +154,8 @@ def _read_toml(text: str, path: Path) -> Node:
     except tomllib.TOMLDecodeError as error:
         found = re.search(r"at line (\d+)", str(error))
         line = int(found[1]) if found is not None else None
+    except RecursionError:
+        pass
     raise ValidationError(
         f"{file_place(path, line)}: this is no TOML that can be read; texts stand in quotes"
     )

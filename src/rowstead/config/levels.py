@@ -7,12 +7,12 @@ leaves nothing of their address.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from rowstead.config import databases
 from rowstead.config.dsn import Parts, read_dsn
-from rowstead.config.said import Level, Node, plain, says_nothing
+from rowstead.config.said import Level, Node, Said, plain, says_nothing
 from rowstead.errors import ValidationError
 
 SECTION = "database"
@@ -52,12 +52,12 @@ def _under(upper: Node, lower: Node) -> Node:
 
 
 def _databases(sections: Sequence[Level], environment: Mapping[str, str]) -> Level:
-    first, *rest = (_one_driver(section) for section in sections)
+    upper, *rest = (_one_driver(section) for section in sections)
     for section in rest:
-        hidden = _hidden(first, section, environment)
-        kept = {key: node for key, node in section.nodes.items() if key not in hidden}
-        first = Level(_both(first, Level(kept, section.place)), first.place)
-    return first
+        merged_level = _under(upper, _left_of(section, upper, environment))
+        assert isinstance(merged_level, Level)
+        upper = merged_level
+    return upper
 
 
 def _one_driver(section: Level) -> Level:
@@ -68,21 +68,25 @@ def _one_driver(section: Level) -> Level:
     return Level(nodes, section.place)
 
 
-def _both(upper: Level, lower: Level) -> dict[str, Node]:
-    merged_level = _under(upper, lower)
-    assert isinstance(merged_level, Level)
-    return dict(merged_level.nodes)
-
-
-def _hidden(upper: Level, lower: Level, environment: Mapping[str, str]) -> frozenset[str]:
-    """The keys of the lower section that the upper one's address leaves no room for."""
-    hidden = frozenset[str]()
-    if "dsn" in upper.nodes:
-        hidden = _said_by(_read(upper, environment))
+def _left_of(lower: Level, upper: Level, environment: Mapping[str, str]) -> Level:
+    """The lower section without the keys that the upper one's address leaves no room for."""
     own, below = _dialect(upper, environment), _dialect(lower, environment)
     if own is not None and below is not None and databases.family(own) != databases.family(below):
-        return frozenset(ADDRESS)
-    return hidden
+        return _without(lower, ADDRESS)
+    if "dsn" not in upper.nodes:
+        return lower
+    parts = _read(upper, environment)
+    kept = _without(lower, _said_by(parts))
+    params = kept.nodes.get("params")
+    if parts is None or not isinstance(params, Level):
+        return kept
+    said = {name for name, _ in parts.params}
+    said |= {"ssl", "sslmode"} if "sslmode" in said else set()
+    return Level({**kept.nodes, "params": _without(params, said)}, kept.place)
+
+
+def _without(level: Level, keys: Collection[str]) -> Level:
+    return Level({key: node for key, node in level.nodes.items() if key not in keys}, level.place)
 
 
 def _said_by(parts: Parts | None) -> frozenset[str]:
@@ -114,11 +118,21 @@ def _dialect(section: Level, environment: Mapping[str, str]) -> str | None:
     if "dialect" in section.nodes:
         return databases.dialect_named(str(_text(section, "dialect", environment)))
     if "dsn" in section.nodes:
-        parts = _read(section, environment)
-        return None if parts is None else parts.dialect
+        return _dialect_of_dsn(section, environment)
     if "driver" in section.nodes:
         return databases.DRIVERS.get(str(_text(section, "driver", environment)).lower())
     return None
+
+
+def _dialect_of_dsn(section: Level, environment: Mapping[str, str]) -> str | None:
+    node = section.nodes["dsn"]
+    written = node.value if isinstance(node, Said) else None
+    scheme = written.partition("://")[0] if isinstance(written, str) else ""
+    if scheme == "" or "${" in scheme:
+        parts = _read(section, environment)
+        return None if parts is None else parts.dialect
+    # Of a DSN that another one replaces nothing else is asked, so variables in it need not be set.
+    return databases.dialect_named(scheme.partition("+")[0])
 
 
 def _text(section: Level, key: str, environment: Mapping[str, str]) -> Any:

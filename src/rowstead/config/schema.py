@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from pydantic import BeforeValidator, ConfigDict, Field, SecretStr, field_serializer, model_validator
 from sqlalchemy.engine import URL
@@ -164,6 +164,35 @@ class DatabaseConfigSchema(Section):
     """More arguments of SQLAlchemy's `create_async_engine`."""
     kwargs: Keywords = Field(default_factory=dict[str, Any])
     """The same, winning over those given in code."""
+
+    if TYPE_CHECKING:
+        # What may be given is more than what is held.
+        def __init__(
+            self,
+            *,
+            dsn: str | SecretStr | None = None,
+            dialect: str | None = None,
+            driver: str | None = None,
+            async_driver: str | None = None,
+            db: str | None = None,
+            user: str | int | None = None,
+            password: str | int | SecretStr | None = None,
+            host: str | None = None,
+            port: int | str | None = None,
+            params: Mapping[str, object] | None = None,
+            connect_timeout: float | None = 10.0,
+            debug: bool = False,
+            default_schema: str | None = None,
+            pool_size: int | None = None,
+            max_overflow: int | None = None,
+            pool_timeout: float | None = None,
+            pool_recycle: int | None = None,
+            pool_pre_ping: bool | None = None,
+            pool_use_lifo: bool | None = None,
+            models: Sequence[str] | str = (),
+            create_engine_kwargs: Mapping[str, Any] | None = None,
+            kwargs: Mapping[str, Any] | None = None,
+        ) -> None: ...
 
     @model_validator(mode="before")
     @classmethod

@@ -12,7 +12,7 @@ from urllib.parse import quote, unquote, urlencode
 
 from sqlalchemy.engine import URL
 
-from rowstead.config.databases import KNOWN, driver_for
+from rowstead.config.databases import ASYNCPG_ARGUMENTS, KNOWN, driver_for
 from rowstead.config.dsn import Params, Parts
 from rowstead.drivers.addresses import MEMORY, MODES, SCHEMES, Secret
 from rowstead.errors import ValidationError
@@ -62,16 +62,6 @@ def _grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, str | tuple[str, ...
     return {name: values[0] if len(values) == 1 else tuple(values) for name, values in grouped.items()}
 
 
-ASYNCPG_ARGUMENTS = frozenset(
-    "passfile service servicefile database timeout statement_cache_size max_cached_statement_lifetime "
-    "max_cacheable_statement_size command_timeout direct_tls target_session_attrs krbsrvname gsslib "
-    "prepared_statement_cache_size prepared_statement_name_func async_fallback".split()
-)
-"""What asyncpg's `connect`, and SQLAlchemy for it, take by name; the rest only stands in a URL of its own."""
-
-_ALSO_IN_URLS = frozenset("passfile service servicefile target_session_attrs krbsrvname".split())
-
-
 def _for_asyncpg(params: Params) -> Params:
     """`sslmode` and its fellows are no arguments of asyncpg's, which reads them from a URL all the same."""
     own = tuple(pair for pair in params if pair[0] in ASYNCPG_ARGUMENTS)
@@ -115,7 +105,7 @@ def _spelled_hosts(parts: Parts) -> tuple[str, Params]:
     if any(name.startswith("/") for name, _ in parts.hosts):
         return "", tuple(_placed(parts)[2].items())
     spelled = (
-        (f"[{name}]" if ":" in name else name) + ("" if port is None else f":{port}")
+        (f"[{quote(name, safe=':')}]" if ":" in name else quote(name)) + ("" if port is None else f":{port}")
         for name, port in parts.hosts
     )
     return ",".join(spelled), ()
@@ -123,10 +113,7 @@ def _spelled_hosts(parts: Parts) -> tuple[str, Params]:
 
 def _for_core(parts: Parts) -> Params:
     known = KNOWN.get(parts.dialect)
-    if known is None or not known.hosts_in_query:
-        return parts.params
-    # What is left out tunes SQLAlchemy's way of using asyncpg.
-    return tuple(pair for pair in parts.params if pair[0] not in ASYNCPG_ARGUMENTS - _ALSO_IN_URLS)
+    return parts.params if known is None else tuple(p for p in parts.params if p[0] not in known.tuning)
 
 
 def _file_url(parts: Parts) -> str:

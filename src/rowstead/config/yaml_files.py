@@ -38,6 +38,8 @@ def read_yaml(text: str, path: Path) -> Node:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = None if mark is None else mark.line + 1
+    except RecursionError:
+        pass
     # PyYAML's own words quote the file: an alias or a tag may be the beginning of a password.
     raise ValidationError(f"{file_place(path, line)}: this is no YAML that can be read; {QUOTE}")
 

@@ -108,6 +108,7 @@ POSTGRESQL = Dialect(
     snapshot=("BEGIN ISOLATION LEVEL REPEATABLE READ", "SELECT set_config('lock_timeout', '{}ms', true)"),
     snapshot_only_reads=False,
     impatience="SELECT set_config('lock_timeout', '250ms', true)",
+    keeps_schemas=True,
     failure_is_local=False,
     restricts_at_once=False,
     names_foreign_keys=True,

@@ -72,7 +72,7 @@ class Dialect:
     """As `position`, of bytes in bytes."""
     """The function of (text, part) that gives where the part begins, 0 when it is not there."""
     starts_with: str | None
-    """The function of (text, beginning) that tells whether one begins with the other; None: `position` does."""
+    """The function of (text, beginning) that tells whether one begins with the other; None: `position`."""
     ilike: str | None
     """Our function of (pattern, text) where the database's own knows only ASCII's cases."""
     decimal_key: str | None
@@ -116,7 +116,7 @@ class Dialect:
     update_returns: bool
     """Whether UPDATE can give back the rows that it changed."""
     upsert_guard: str | None
-    """SQL that fails, for an upsert that any unique key answers to where it is to be one; None: it names it."""
+    """SQL that fails, where an upsert answers to any unique key though one is meant; None: it names one."""
     update_sees_itself: bool
     """Whether a subquery of an UPDATE may see rows that it has changed already, unless it returns rows."""
     row_number: str | None
@@ -137,6 +137,8 @@ class Dialect:
     """Whether the second of them does nothing but read, so that any other read will do."""
     impatience: str | None
     """Makes the running transaction hardly wait for locks; None where a lock is known to be taken."""
+    keeps_schemas: bool
+    """Whether a schema can be kept in it as data, and change with its tables in one transaction."""
     failure_is_local: bool
     """Whether a statement that failed is undone by itself and its transaction goes on."""
     restricts_at_once: bool

@@ -92,6 +92,7 @@ SQLITE = Dialect(
     snapshot=("BEGIN", "SELECT 1 FROM sqlite_master LIMIT 1"),
     snapshot_only_reads=True,
     impatience=None,
+    keeps_schemas=True,
     failure_is_local=True,
     restricts_at_once=True,
     names_foreign_keys=False,

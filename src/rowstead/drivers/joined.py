@@ -17,8 +17,9 @@ from rowstead.plan import Record
 
 Translate = Callable[[Exception], RowsteadError | None]
 
-BEGIN = {"asyncpg": "SELECT 1", "psycopg": "SELECT 1", "sqlite": "BEGIN"}
-"""By codec: what, sent through SQLAlchemy, makes its driver open the transaction in the database."""
+BEGIN = {"asyncpg": "SELECT 1", "psycopg": "SELECT 1"}
+"""By codec: what, sent through SQLAlchemy, makes its driver open the transaction in the database. Other
+drivers are told by the database's own statement."""
 
 
 def translator(codec: str) -> Translate:

@@ -6,6 +6,7 @@ are ours, and are set again whenever it was reset.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any
@@ -26,14 +27,28 @@ from rowstead.drivers.mysql_settings import (
 )
 from rowstead.drivers.pool import Pool
 from rowstead.drivers.postgresql import client_limit
-from rowstead.errors import DisconnectedError, RowsteadError, StatementError, UnreachableError, ValidationError
+from rowstead.errors import (
+    DisconnectedError,
+    RowsteadError,
+    StatementError,
+    UnreachableError,
+    ValidationError,
+)
 from rowstead.plan import Record
 from rowstead.waiting import in_background, within
 
 IN_TRANSACTION = 1
 """The bit of the server's status that tells of an open transaction."""
+NOTHING_IN_IT = 1065
+"""The server's code for a text without a statement."""
 CLOSE_TIMEOUT = 5.0
 KILL_TIMEOUT = 5.0
+
+# Behind comments; of any other statement the server's count says nothing that others would say too.
+_COUNTED = re.compile(
+    r"(?:\s+|--[^\n]*(?:\n|$)|#[^\n]*(?:\n|$)|/\*.*?\*/)*(?:INSERT|UPDATE|DELETE|REPLACE)\b",
+    re.IGNORECASE | re.DOTALL,
+)
 
 
 class MySQLConnection:
@@ -72,7 +87,12 @@ class MySQLConnection:
         return (await self._run(text, params)).count
 
     async def fetch_raw(self, text: str, params: Sequence[Any]) -> RawResult:
-        return await self._run(text, params)
+        try:
+            return await self._run(text, params)
+        except self._library.errors as error:
+            if code_of(error) == NOTHING_IN_IT:
+                return RawResult((), (), -1)
+            raise
 
     async def execute_many(self, text: str, rows: Sequence[Sequence[Any]]) -> int:
         total = 0
@@ -147,11 +167,11 @@ class MySQLConnection:
                 await self._undo()
             raise
         self._busy = False
+        counted = _COUNTED.match(query) is not None
         if result.description is None:
-            return RawResult((), (), result.affected_rows)
+            return RawResult((), (), result.affected_rows if counted else -1)
         columns = [column[0] for column in result.description]
-        count = -1 if query[:6].upper() == "SELECT" else len(result.rows)
-        return RawResult(columns, result.rows, count)
+        return RawResult(columns, result.rows, len(result.rows) if counted else -1)
 
     async def _undo(self) -> None:
         """Roll the whole transaction back; where that fails, the end of the connection does it."""

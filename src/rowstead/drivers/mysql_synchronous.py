@@ -16,7 +16,8 @@ class Library:
         self.name = name
         self._connection: Any = import_module(f"{name}.connections").Connection
         converters: Any = import_module(f"{name}.converters")
-        self._conversions: dict[Any, Any] = {**converters.conversions, TIMESTAMP: zoned(converters.convert_datetime)}
+        moment = zoned(converters.convert_datetime)
+        self._conversions: dict[Any, Any] = {**converters.conversions, TIMESTAMP: moment}
         errors: Any = import_module(f"{name}.err")
         self.errors: tuple[type[Exception], ...] = (errors.MySQLError,)
 

@@ -70,7 +70,7 @@ class SQLAlchemyAdapter:
         """The one connection, inside its owner's transaction, which is begun if it was not yet."""
         await self._turns.take()
         try:
-            return await self._join()
+            return await self._join(write)
         except SQLAlchemyError as error:
             self._turns.give()
             raise self.translate(error) or UsageError(str(error)) from error
@@ -97,7 +97,7 @@ class SQLAlchemyAdapter:
         bind = self._bind
         await self._wrapped(await bind.connection() if isinstance(bind, AsyncSession) else bind)
 
-    async def _join(self) -> Connection:
+    async def _join(self, write: bool) -> Connection:
         bind = self._bind
         connection = await bind.connection() if isinstance(bind, AsyncSession) else bind
         if connection.closed:
@@ -113,7 +113,9 @@ class SQLAlchemyAdapter:
                     "this SQLAlchemy connection is in AUTOCOMMIT: there is no transaction to join"
                 )
             # SQLAlchemy's drivers begin with the first statement; until then ours would commit itself.
-            await connection.exec_driver_sql(BEGIN[self.codec])
+            known = BEGIN.get(self.codec)
+            for text in (known,) if known else self.dialect.begin(None, readonly=not write):
+                await connection.exec_driver_sql(text)
         return ours
 
     async def _wrapped(self, connection: AsyncConnection) -> Connection:

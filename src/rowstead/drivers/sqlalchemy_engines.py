@@ -20,6 +20,7 @@ from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
+from rowstead.dialects import DIALECTS, SQLITE
 from rowstead.dialects import isolation_level as standard_level
 from rowstead.drivers.joined import AiosqliteConnection
 from rowstead.drivers.mysql_settings import CHARSET, HAS_SNAPSHOT_ISOLATION, SNAPSHOT_ISOLATION, SQL_MODE
@@ -278,7 +279,8 @@ def _beginning(at_once: bool) -> Callable[..., None]:
         if word in _OUTSIDE:
             return
         reads = word in _READING and not at_once
-        connection.exec_driver_sql(_READ if reads else _WRITE)
+        for text in SQLITE.begin(None, readonly=reads):
+            connection.exec_driver_sql(text)
 
     return begin
 
@@ -290,16 +292,14 @@ async def begin_writing(session: AsyncSession) -> None:
     a transaction is open already.
     """
     connection = await session.connection()
-    if connection.dialect.name not in _ONE_WRITER:
+    known = DIALECTS.get(connection.dialect.name)
+    if known is None or not known.one_writer:
         return
     pooled = await connection.get_raw_connection()
     below: Any = pooled.driver_connection
     if not below.in_transaction:
-        await connection.exec_driver_sql(_WRITE)
-
-
-_READ, _WRITE = "BEGIN", "BEGIN IMMEDIATE"
-_ONE_WRITER = frozenset({"sqlite"})
+        for text in known.begin(None, readonly=False):
+            await connection.exec_driver_sql(text)
 
 
 def _stop_statement(context: ExceptionContext) -> None:

@@ -30,6 +30,9 @@ def translated(error: Exception, of_driver: Translate) -> RowsteadError | None:
 
     `of_driver` translates the driver's own errors, which are found beneath SQLAlchemy's.
     """
+    if isinstance(error, exc.DontWrapMixin) and isinstance(error, ValidationError):
+        # A type of ours refused the value and had SQLAlchemy let the error through.
+        return ValidationError(str(error), table=error.table, column=error.column)
     if isinstance(error, RowsteadError):
         return error
     if isinstance(error, exc.StatementError):

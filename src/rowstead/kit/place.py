@@ -5,8 +5,9 @@ from __future__ import annotations
 from os import PathLike, fspath, makedirs, path
 from urllib.parse import quote
 
+from rowstead.dialects import DIALECTS
 from rowstead.drivers.addresses import MEMORY, parse
-from rowstead.errors import StorageError, ValidationError
+from rowstead.errors import StorageError, UsageError, ValidationError
 
 
 def _file(place: str | PathLike[str]) -> str | None:
@@ -51,4 +52,12 @@ def url_to_open(place: str | PathLike[str]) -> str:
 
 def _not_a_file(place: str | PathLike[str]) -> str:
     text = fspath(place)
-    return f"sqlite:///{MEMORY}" if text == MEMORY else text
+    if text == MEMORY:
+        return f"sqlite:///{MEMORY}"
+    dialect = DIALECTS[parse(text).database] if "://" in text else None
+    if dialect is not None and not dialect.keeps_schemas:
+        raise UsageError(
+            f"the kit keeps no databases on {dialect.name}, whose schema changes cannot be undone: use a file, "
+            "or PostgreSQL; typed rows and the repository work there"
+        )
+    return text

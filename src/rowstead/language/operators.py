@@ -196,6 +196,10 @@ def glob_of_prefix(prefix: str) -> str:
     return prefix.translate(_GLOB_LITERAL) + "*"
 
 
+def _differs(target: Target, operand: Expression) -> Expression:
+    return target.sql.is_distinct_from(target.exact(operand))
+
+
 def _none(build: Callable[[Expression], Expression]) -> Build:
     return lambda target, _operand: build(target.sql)
 
@@ -204,7 +208,7 @@ OPERATORS: Mapping[str, Operator] = {
     o.name: o
     for o in (
         Operator("eq", lambda t, v: t.sql == t.exact(v), on_none="is_null", on_composite=True),
-        Operator("ne", lambda t, v: t.sql.is_distinct_from(t.exact(v)), on_none="is_not_null", on_composite=True),
+        Operator("ne", _differs, on_none="is_not_null", on_composite=True),
         Operator("not", lambda t, v: t.sql != t.exact(v), on_none="is_not_null", on_composite=True),
         Operator("gt", _compare(lambda a, b: a > b)),
         Operator("gte", _compare(lambda a, b: a >= b), spellings=("ge",)),

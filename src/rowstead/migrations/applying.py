@@ -14,7 +14,7 @@ from rowstead.migrations.facts import Facts
 from rowstead.migrations.ledger import LEDGER, Calls, Ledger, Started, Taken
 from rowstead.migrations.migration import Migration
 from rowstead.migrations.split import Statement, split
-from rowstead.plan import Atomic, Call, Plan
+from rowstead.plan import Atomic, Plan
 
 
 class Applying:
@@ -75,7 +75,7 @@ class Applying:
             yield from migration.work.plan()
         for statement in migration.up:
             try:
-                yield _run(statement)
+                yield self._calls.run(statement.text)
             except RowsteadError as error:
                 kept = "nothing of this file was kept"
                 raise self._failed(ledger, migration, statement, error, kept) from error
@@ -99,14 +99,14 @@ class Applying:
             if number > done:
                 yield from self._step(ledger, migration, number, statement)
             elif self._facts.sets_session(statement):
-                yield _run(statement)
+                yield self._calls.run(statement.text)
         yield from ledger.finish(migration)
         return True
 
     def _step(self, ledger: Ledger, migration: Migration, number: int, statement: Statement) -> Plan[None]:
         try:
             if self._facts.sets_session(statement):
-                yield _run(statement)
+                yield self._calls.run(statement.text)
                 self._require_mine(migration, (yield ledger.done(migration, number)))
                 return
             doubt = self._facts.stands_alone(statement)
@@ -137,14 +137,14 @@ class Applying:
         self, ledger: Ledger, migration: Migration, number: int, statement: Statement
     ) -> Plan[None]:
         self._require_mine(migration, (yield ledger.done(migration, number)))
-        yield _run(statement)
+        yield self._calls.run(statement.text)
 
     def _alone(
         self, ledger: Ledger, migration: Migration, number: int, statement: Statement, doubt: Doubt
     ) -> Plan[None]:
         before = yield from doubt.before(self._calls, statement)
         self._require_mine(migration, (yield ledger.start(migration, number, before)))
-        yield _run(statement)
+        yield self._calls.run(statement.text)
         self._require_mine(migration, (yield ledger.done(migration, number)))
 
     def _settle(self, ledger: Ledger, migration: Migration, done: int, started: Started) -> Plan[int]:
@@ -221,7 +221,3 @@ class Applying:
 
     def _before(self, how: str = "applied") -> str:
         return f"{how} before it: {', '.join(self.done) or 'none'}"
-
-
-def _run(statement: Statement) -> Call[int]:
-    return Call(statement.text, writes=True, raw=True)

@@ -69,6 +69,28 @@ class Catalogue:
         return records[0][0] != before
 
 
+class SchemaCatalogue:
+    """It changes schemas that it names, or the one that is in use, or nothing; `sql` gives one value of a
+    `:schema` that differs when something in it does."""
+
+    _SCHEMAS = "SELECT SCHEMA_NAME, SCHEMA_NAME = DATABASE() FROM information_schema.SCHEMATA"
+
+    def __init__(self, sql: str) -> None:
+        self._sql = sql
+
+    def before(self, calls: Calls, statement: Statement) -> Plan[Any]:
+        words = {word.strip("`").lower() for word in re.findall(r"`[^`]*`|[\w$]+", statement.shown)}
+        found: dict[str, Any] = {}
+        for schema, in_use in (yield calls.ask(self._SCHEMAS)):
+            if in_use or schema.lower() in words:
+                records = yield calls.ask(self._sql, schema=schema)
+                found[schema] = records[0][0]
+        return found
+
+    def applied(self, calls: Calls, statement: Statement, before: Any) -> Plan[bool]:
+        return (yield from self.before(calls, statement)) != before
+
+
 class IndexBuild:
     """CREATE INDEX CONCURRENTLY: an interrupted one leaves an invalid index, which is dropped.
 

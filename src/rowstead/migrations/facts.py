@@ -1,21 +1,17 @@
-"""What the runner must know of each database: its syntax, its lock, and which statements stand alone.
-
-Data, one entry per database. Statements are recognised by their first tokens in capitals, joined by
-spaces.
-"""
+"""The entries of `capabilities.Facts`: one per database, data only (MariaDB's is in `mariadb.py`)."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 from rowstead.dialects import Dialect
 from rowstead.errors import UsageError
+from rowstead.migrations.capabilities import Facts as Facts
+from rowstead.migrations.capabilities import Rebuild, plainly
 from rowstead.migrations.doubt import (
     Catalogue,
-    Doubt,
     IndexBuild,
     IndexDrop,
     Reindex,
@@ -23,82 +19,10 @@ from rowstead.migrations.doubt import (
     Unknowable,
 )
 from rowstead.migrations.ledger import LEDGER
-from rowstead.migrations.lock import AdvisoryLock, Lock, LockFile
-from rowstead.migrations.split import POSTGRESQL_SYNTAX, SQLITE_SYNTAX, Statement, Syntax
+from rowstead.migrations.lock import AdvisoryLock, LockFile
+from rowstead.migrations.mariadb import MARIADB
+from rowstead.migrations.split import POSTGRESQL_SYNTAX, SQLITE_SYNTAX
 from rowstead.plan import Atomic, Call, Finally, Pinned, Plan
-
-
-@dataclass(frozen=True, slots=True)
-class Rebuild:
-    """What goes with making a table anew under its old name."""
-
-    own_objects: str
-    """Name and SQL of a table's (`?`) triggers and indexes, which go when it is dropped."""
-    before: str
-    after: str
-    """Around a rebuild, inside the transaction."""
-    broken_keys: str
-    """(table, row, referred table, number of the foreign key) of each row that refers to none."""
-    key_columns: str
-    """The columns of a table's (`?`) foreign key of a number (`?`)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """One database's entry."""
-
-    syntax: Syntax
-    lock: Lock
-    find_table: str
-    """SQL that gives the schema of the table `{name}`, or no record when there is none."""
-    new_schema: str | None
-    """SQL that gives the schema in which a new table is made; None where there are no schemas."""
-    session: re.Pattern[str]
-    """Statements that set the session: run again when a migration is taken up again, undone behind it."""
-    standing_alone: Sequence[tuple[re.Pattern[str], Doubt]]
-    """Statements that cannot run in a transaction."""
-    refused_in_transaction: frozenset[str]
-    """SQLSTATEs by which the server refuses such a statement, before anything was kept of it."""
-    otherwise: Sequence[tuple[re.Pattern[str], Doubt]]
-    """How a statement that was refused in a transaction and is not listed above is settled."""
-    rebuilding: Callable[[Atomic[Any]], Plan[Any]]
-    """Runs a transaction in which tables may be rebuilt."""
-    rebuild: Rebuild | None
-    """How a table is made anew; None where tables are altered in place."""
-    drop_trigger: str | None
-    """Drops the trigger of a name; None where a trigger's name is not enough to find it."""
-    goose_table: str
-    """How goose makes its ledger `{table}`."""
-    commits: re.Pattern[str] | None = None
-    """Statements that end the transaction in which they run; None where there are none."""
-    before_rebuilding: re.Pattern[str] | None = None
-    """Statements that ask for `rebuilding`, since in a transaction they would do nothing."""
-
-    def asks_to_rebuild(self, statement: Statement) -> bool:
-        """Whether the transaction in which it stands makes tables anew."""
-        asking = self.before_rebuilding
-        return asking is not None and asking.match(" ".join(statement.words)) is not None
-
-    def ends_transaction(self, statement: Statement) -> bool:
-        """Whether a transaction in which it runs would be committed by it."""
-        return self.commits is not None and self.commits.match(" ".join(statement.words)) is not None
-
-    def sets_session(self, statement: Statement) -> bool:
-        return self.session.match(" ".join(statement.words)) is not None
-
-    def stands_alone(self, statement: Statement) -> Doubt | None:
-        """How the statement is settled if it cannot run in a transaction; None if it can."""
-        return _first(self.standing_alone, statement)
-
-    def refused(self, statement: Statement, error: Exception) -> Doubt | None:
-        """How the statement is settled if `error` says that it cannot run in a transaction."""
-        if getattr(error.__cause__, "sqlstate", None) not in self.refused_in_transaction:
-            return None
-        return _first(self.otherwise, statement)
-
-    def settles(self, statement: Statement) -> Doubt:
-        """How a statement that was begun alone is settled."""
-        return _first((*self.standing_alone, *self.otherwise), statement) or Repeatable()
 
 
 def facts_of(dialect: Dialect) -> Facts:
@@ -108,15 +32,6 @@ def facts_of(dialect: Dialect) -> Facts:
     except KeyError:
         known = ", ".join(FACTS)
         raise UsageError(f"migrations do not run on {dialect.name}; they do on: {known}") from None
-
-
-def _first(kinds: Sequence[tuple[re.Pattern[str], Doubt]], statement: Statement) -> Doubt | None:
-    words = " ".join(statement.words)
-    return next((doubt for pattern, doubt in kinds if pattern.match(words)), None)
-
-
-def _plainly(transaction: Atomic[Any]) -> Plan[Any]:
-    return (yield transaction)
 
 
 def _without_foreign_keys(transaction: Atomic[Any]) -> Plan[Any]:
@@ -130,7 +45,7 @@ def _without_foreign_keys(transaction: Atomic[Any]) -> Plan[Any]:
 
 def _switched(transaction: Atomic[Any]) -> Plan[Any]:
     yield Call("PRAGMA foreign_keys = OFF", raw=True)
-    return (yield Finally(_plainly(transaction), _restored()))
+    return (yield Finally(plainly(transaction), _restored()))
 
 
 def _restored() -> Plan[None]:
@@ -176,7 +91,7 @@ FACTS: Mapping[str, Facts] = {
             (re.compile(r"(CALL|DO)\b"), Unknowable()),
             (re.compile(""), Catalogue(_POSTGRESQL_CATALOGUE)),
         ),
-        rebuilding=_plainly,
+        rebuilding=plainly,
         rebuild=None,
         drop_trigger=None,
         goose_table=(
@@ -185,6 +100,7 @@ FACTS: Mapping[str, Facts] = {
             "tstamp timestamp NOT NULL DEFAULT now())"
         ),
     ),
+    "mariadb": MARIADB,
     "sqlite": Facts(
         syntax=SQLITE_SYNTAX,
         lock=LockFile("-rowstead-lock"),

@@ -32,6 +32,7 @@ from sqlalchemy import (
     text,
     update,
 )
+from sqlalchemy.dialects.mysql import LONGTEXT
 from sqlalchemy.schema import CreateTable
 
 from rowstead.dialects import Dialect
@@ -42,7 +43,8 @@ from rowstead.statements.compiled import text_of, tidy
 
 LEDGER = "_rowstead_migrations"
 
-# A key cannot be a text of any length everywhere, and is compared by its bytes.
+# MariaDB: a text is 64 KiB at most, and a key cannot be one; it is compared by its bytes.
+_LONG_TEXT = Text().with_variant(LONGTEXT(), "mysql", "mariadb")
 _KEY_TEXT = Text().with_variant(String(255, collation="utf8mb4_bin"), "mysql", "mariadb")
 
 
@@ -66,6 +68,12 @@ class Calls:
         """A call that gives the affected count."""
         spelled, params = text_of(expression, self._dialect, self._paramstyle)
         return Call(spelled, params, writes=True, table=LEDGER)
+
+    def run(self, sql: str) -> Call[int]:
+        """A call of a user's own SQL text, as it stands."""
+        # In this style a driver takes the text for a template, with or without values.
+        own = sql.replace("%", "%%") if self._paramstyle == "format" else sql
+        return Call(own, writes=True, raw=True)
 
     def define(self, definition: Any) -> Call[Any]:
         """A call of a CREATE."""
@@ -138,7 +146,7 @@ class Ledger:
             Column("filename", _KEY_TEXT, nullable=False),
             Column("checksum", Text),
             Column("progress", Integer),
-            Column("detail", Text),
+            Column("detail", _LONG_TEXT),
             Column(
                 "applied_at",
                 DateTime(timezone=True),

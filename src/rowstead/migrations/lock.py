@@ -76,15 +76,15 @@ class AdvisoryLock:
 
     def _leased(self, work: Callable[[], Plan[R]], timeout: float) -> Plan[R]:
         mine = lease.Lease(self._key)
-        for pause in _pauses(timeout):
+        for pause in pauses(timeout):
             if (yield from mine.take()):
                 return (yield from mine.work(work()))
             yield Sleep(pause)
-        raise _timed_out(timeout, mine.holder or (yield from self._sessions()))
+        raise timed_out(timeout, mine.holder or (yield from self._sessions()))
 
     def _under(self, function: str, work: Callable[[], Plan[R]], timeout: float) -> Plan[R]:
         holder: str | None = None
-        for pause in _pauses(timeout):
+        for pause in pauses(timeout):
             # A write: it must never go to a replica.
             got = yield Call(f"SELECT {function}({self._key})", (), _value, writes=True)
             holder = (yield from lease.held()) if got else None
@@ -93,7 +93,7 @@ class AdvisoryLock:
             if got and function == "pg_try_advisory_lock":
                 yield Call(f"SELECT pg_advisory_unlock({self._key})", (), list, writes=True)
             yield Sleep(pause)
-        raise _timed_out(timeout, holder or (yield from self._sessions()))
+        raise timed_out(timeout, holder or (yield from self._sessions()))
 
     def _sessions(self) -> Plan[str]:
         holders = yield Call(self._holders(), (), list)
@@ -121,13 +121,13 @@ class LockFile:
         if not path:
             return (yield from work())
         holder = ""
-        for pause in _pauses(timeout):
+        for pause in pauses(timeout):
             try:
                 return (yield Within(FileLock(path + self._suffix), work()))
             except LockTaken as taken:
                 holder = taken.holder
             yield Sleep(pause)
-        raise _timed_out(timeout, f"process {holder}" if holder else "")
+        raise timed_out(timeout, f"process {holder}" if holder else "")
 
     def join(self, work: Callable[[], Plan[R]], _timeout: float) -> Plan[R]:
         # The open transaction is the one writer, and what it sees cannot change under it.
@@ -222,7 +222,7 @@ def _read_holder(descriptor: int) -> str:
         return ""
 
 
-def _pauses(timeout: float) -> Iterator[float]:
+def pauses(timeout: float) -> Iterator[float]:
     """Ever longer pauses until `timeout` seconds have gone by; at least one try is made."""
     end = time.monotonic() + timeout
     pause = _FIRST_PAUSE
@@ -232,7 +232,8 @@ def _pauses(timeout: float) -> Iterator[float]:
         yield min(pause, left)
 
 
-def _timed_out(timeout: float, holder: str) -> TimeoutExceeded:
+def timed_out(timeout: float, holder: str) -> TimeoutExceeded:
+    """The error for a lock that `holder` keeps."""
     who = f"by {holder}" if holder else "by another runner"
     return TimeoutExceeded(
         f"the migration lock is held {who} and was not free after {timeout:g} s; nothing was applied; "

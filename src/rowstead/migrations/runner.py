@@ -22,7 +22,7 @@ from rowstead.migrations.applying import Applying
 from rowstead.migrations.facts import Facts, facts_of
 from rowstead.migrations.ledger import LEDGER, Calls, Entry, Ledger
 from rowstead.migrations.migration import Migration, MigrationEvent, MigrationStatus, OnEvent
-from rowstead.migrations.state import compare, require_consistent, require_no_transaction_control
+from rowstead.migrations.state import compare, require_consistent, require_suitable
 from rowstead.plan import Atomic, Call, Plan, first_value
 
 Require: TypeAlias = Callable[[Mapping[str, Entry], Sequence[Migration]], Plan[None]]
@@ -83,6 +83,11 @@ class Runner:
         return (yield from self._each(pending, ledger, self._work.apply))
 
     def _join(self) -> Plan[list[str]]:
+        if self._facts.commits is not None and (yield from self._find()) is None:
+            raise UsageError(
+                "there is no ledger yet, and to make it would commit the transaction; call migrate on the "
+                "database handle, outside the block"
+            )
         ledger, pending = yield from self._prepare()
         for migration in pending:
             if migration.work is not None:
@@ -140,7 +145,7 @@ class Runner:
         due = set(status.pending)
         pending = [m for m in self._migrations if m.name in due]
         yield from self._require(entries, pending)
-        require_no_transaction_control(pending, self.marker)
+        require_suitable(pending, self._facts.refuses, self.marker)
         return pending
 
     def _consistent(self, entries: Mapping[str, Entry], _pending: Sequence[Migration]) -> Plan[None]:

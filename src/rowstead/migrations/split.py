@@ -105,7 +105,7 @@ def split(text: str, syntax: Syntax) -> list[Statement]:
         statement = _statement(piece, line, syntax)
         if statement is not None:
             statements.append(_without(delimiter, statement))
-        elif command := _DELIMITER.match(piece.lstrip()):
+        elif command := _DELIMITER.match(piece, _beginning(piece, syntax)):
             delimiter = command[1]
         line += piece.count("\n")
     return statements
@@ -158,18 +158,22 @@ def transaction_word(statement: Statement) -> str | None:
 
 
 def _statement(piece: str, line: int, syntax: Syntax) -> Statement | None:
+    at = _beginning(piece, syntax)
+    text = piece[at:].strip()
+    if not text or _DELIMITER.match(text):
+        return None
+    head = (token.text for token in syntax.tokens(text) if token.kind not in _BLANK)
+    return Statement(text, line + piece.count("\n", 0, at), tuple(islice(head, HEAD)))
+
+
+def _beginning(piece: str, syntax: Syntax) -> int:
+    """Where what is neither blank nor a comment begins; the end, if nothing does."""
     at = 0
     for token in syntax.tokens(piece):
         if token.kind not in _BLANK and token.kind != "semicolon":
             break
         at += len(token.text)
-    else:
-        return None
-    text = piece[at:].strip()
-    if _DELIMITER.match(text):
-        return None
-    head = (token.text for token in syntax.tokens(text) if token.kind not in _BLANK)
-    return Statement(text, line + piece.count("\n", 0, at), tuple(islice(head, HEAD)))
+    return at
 
 
 def _comment_end(text: str, at: int, nested: bool) -> int:

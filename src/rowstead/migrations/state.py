@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from rowstead.errors import MigrationError, ValidationError
 from rowstead.migrations.ledger import Entry
 from rowstead.migrations.migration import Migration, MigrationStatus, digest_of
-from rowstead.migrations.split import transaction_word
+from rowstead.migrations.split import Statement, transaction_word
 
 
 def compare(migrations: Sequence[Migration], entries: Mapping[str, Entry]) -> MigrationStatus:
@@ -49,19 +49,24 @@ def require_consistent(status: MigrationStatus, folder: str, recovery: Callable[
     raise MigrationError("\n".join(lines))
 
 
-def require_no_transaction_control(migrations: Sequence[Migration], marker: str) -> None:
-    """Raise ValidationError if a statement of any migration begins or ends a transaction.
+def require_suitable(
+    migrations: Sequence[Migration], refuses: Callable[[Statement], str | None], marker: str
+) -> None:
+    """Raise ValidationError if a statement begins or ends a transaction, or cannot stand in a migration.
 
-    `marker` says which line asks for no transaction, for the message.
+    `refuses` gives the reason why a statement cannot; `marker` says which line asks for no transaction.
     """
     for migration in migrations:
         for statement in migration.up:
+            place = f"{migration.name} line {statement.line}"
+            reason = refuses(statement)
+            if reason is not None:
+                raise ValidationError(f"{place} ({statement.summary}): {reason}")
             word = transaction_word(statement)
             if word is not None:
                 raise ValidationError(
-                    f"{migration.name} line {statement.line}: {word} is explicit transaction control; "
-                    "take it out: each migration runs in a transaction of its own, or, where "
-                    f"{marker}, each statement does"
+                    f"{place}: {word} is explicit transaction control; take it out: each migration runs in a "
+                    f"transaction of its own, or, where {marker}, each statement does"
                 )
 
 

@@ -14,7 +14,7 @@ from rowstead.migrations.goose_ledger import TABLE, GooseLedger, Reconciled, rec
 from rowstead.migrations.ledger import Entry, Ledger
 from rowstead.migrations.migration import Migration
 from rowstead.migrations.runner import Runner
-from rowstead.migrations.state import require_no_transaction_control
+from rowstead.migrations.state import require_suitable
 from rowstead.plan import Atomic, Plan
 
 
@@ -111,7 +111,7 @@ class VersionedRunner(Runner):
                 "nothing was undone. Write one with the statements that undo it; with none behind it nothing "
                 "is undone"
             )
-        require_no_transaction_control([migration.reversed() for migration in due], self.marker)
+        require_suitable([migration.reversed() for migration in due], self._facts.refuses, self.marker)
         return due
 
     def _require_version(self, version: int | None) -> None:

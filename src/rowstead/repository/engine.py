@@ -33,7 +33,7 @@ class PersistEngine:
 
     def __init__(self, config: DatabaseConfigSchema | str, **engine_kwargs: Any) -> None:
         if isinstance(config, str):
-            config = DatabaseConfigSchema(dsn=config)  # pyright: ignore[reportArgumentType]
+            config = DatabaseConfigSchema(dsn=config)
         if not isinstance(config, DatabaseConfigSchema):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(
                 "PersistEngine takes a DatabaseConfigSchema, such as config().schema.database, or a database "

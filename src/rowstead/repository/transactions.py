@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, AsyncSessionTransaction
 from sqlalchemy.orm import SessionTransactionOrigin
 
 from rowstead.errors import UsageError
+from rowstead.model_session import ModelSession
 from rowstead.waiting import finish
 
 P = ParamSpec("P")
@@ -119,7 +120,7 @@ async def _outermost(
     try:
         yield session
         if commit:
-            await session.commit()
+            await ModelSession.of(session).commit()
     except BaseException as error:
         if rollback_on_exception or not isinstance(error, Exception):
             await finish(session.rollback())

@@ -127,9 +127,10 @@ class Session:
         encode = raw_encoder(self.driver.codec)
         values = [encode(p) for p in params] if encode is not None else list(params)
         if text.order is not None:
-            if len(values) <= max(text.order, default=-1):
+            expected = max(text.order, default=-1) + 1
+            if len(values) != expected:
                 raise ValidationError(
-                    f"the statement has ${max(text.order) + 1} but {len(values)} values were given"
+                    f"the statement has {expected} parameter(s), but {len(values)} value(s) were given"
                 )
             values = [values[i] for i in text.order]
         return Call(text.text, values, writes=not text.reads, raw=True)

@@ -381,6 +381,8 @@ _NATIVE: Mapping[str, Mapping[Kind, _Make]] = {
     "postgresql": _ON_POSTGRESQL,
     "mysql": _ON_MYSQL,
     "mariadb": _ON_MYSQL,
+    # Its DATE, which SQLAlchemy would take, has no fractions of a second.
+    "oracle": {Kind.DATETIME: lambda _type: sa.TIMESTAMP(timezone=True)},
 }
 """By SQLAlchemy's name of the dialect; what is not named there is what `_GENERIC` says."""
 

@@ -137,7 +137,8 @@ def returned_decoder(column: Column, codec: str) -> Decode:
     Seen in SQLite 3.40: it shows 3.0 in a REAL column as 3, its form on disk. Whoever validates rows
     by a model makes a float of it anyway.
     """
-    if codec == SQLITE_CODEC and column.kind is Kind.FLOAT and column.storage is not None:
+    unread = column.storage is not None or column.via is not None
+    if codec == SQLITE_CODEC and column.kind is Kind.FLOAT and unread:
         return _whole_float
     return decoder(column, codec)
 

@@ -85,7 +85,8 @@ def _not_nan(value: float) -> float:
 
 def _finite(value: float) -> float:
     if not math.isfinite(value):
-        raise ValidationError(f"MariaDB has no {value}; use None, or keep the value as text")
+        name = "NaN" if math.isnan(value) else "infinity"
+        raise ValidationError(f"MariaDB has no {name}; use None, or keep the value as text")
     return value
 
 

@@ -11,6 +11,15 @@ is reached, nor apply anything.
 from rowstead.migrations.comparing.changes import Change
 from rowstead.migrations.comparing.deciding import Decision, PossibleRename, decide
 from rowstead.migrations.comparing.file import migration_file
-from rowstead.migrations.comparing.reading import Found, compare
+from rowstead.migrations.comparing.reading import Found, compare, dialect_called
 
-__all__ = ["Change", "Decision", "Found", "PossibleRename", "compare", "decide", "migration_file"]
+__all__ = [
+    "Change",
+    "Decision",
+    "Found",
+    "PossibleRename",
+    "compare",
+    "decide",
+    "dialect_called",
+    "migration_file",
+]

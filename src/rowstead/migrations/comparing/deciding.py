@@ -143,9 +143,7 @@ def _find(changes: Sequence[Change], kind: str, place: str, said: str) -> Change
     if fitting:
         tables = ", ".join(c.table for c in fitting)
         raise ValidationError(f"{said}: {column} is in several tables ({tables}); write TABLE.{column}")
-    what = {"drop_column": "no column that is gone from the models is", "add_column": "no new column is"}[
-        kind
-    ]
+    what = {"drop_column": "no column that the models lack is", "add_column": "no new column is"}[kind]
     known = [f"{c.table}.{_column(c)}" for c in changes if c.kind == kind]
     raise ValidationError(f"{said}: {what} called {place}; {did_you_mean(place, known)}")
 

@@ -66,7 +66,7 @@ def compare(connection: sa.Connection, metadata: Sequence[sa.MetaData]) -> Found
 
     Raises UsageError for a database that migrations do not know.
     """
-    dialect = dialect_of(connection)
+    dialect = dialect_called(connection.dialect.name)
     facts = facts_of(dialect)
     text_dialect = dialect.sqlalchemy(PARAMSTYLE)
     tables = {table.key: table for held in metadata for table in held.sorted_tables}
@@ -93,9 +93,8 @@ def _with_tables(changes: list[Change]) -> list[Change]:
     return [c for c in changes if c.table not in dropped or c.kind == "drop_table"]
 
 
-def dialect_of(connection: sa.Connection) -> Dialect:
-    """Our record of the connection's database. Raises UsageError."""
-    name = connection.dialect.name
+def dialect_called(name: str) -> Dialect:
+    """Our record of the database that SQLAlchemy calls so. Raises UsageError where we have none."""
     found = DIALECTS.get(_NAMES.get(name, name))
     if found is None:
         raise UsageError(

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from alembic.ddl.impl import DefaultImpl
 from alembic.operations import Operations, ops
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy.schema import AddConstraint, CreateTable, SetColumnComment, SetTableComment
+from sqlalchemy.schema import AddConstraint, CreateTable, DropTable, SetColumnComment, SetTableComment
 
 from rowstead.migrations.comparing.changes import Change, RenameColumn
 from rowstead.migrations.comparing.enums import AlterEnum, CreateEnum, enum_statements
@@ -82,6 +82,10 @@ class InPlace:
         statement = CreateTable(table, include_foreign_key_constraints=inline)
         return [text_of(statement, self._dialect), *self._comments(table)]
 
+    def _dropped(self, op: ops.DropTableOp) -> list[str]:
+        # Alembic would tell the table's types, which want a connection.
+        return [text_of(DropTable(sa.Table(op.table_name, sa.MetaData(), schema=op.schema)), self._dialect)]
+
     def _comments(self, table: sa.Table) -> list[str]:
         if not self._dialect.supports_comments or self._dialect.inline_comments:
             return []
@@ -109,7 +113,8 @@ class InPlace:
 
     def _altered(self, op: ops.AlterColumnOp) -> list[str]:
         operations, writer = self._operations()
-        if op.modify_type is None or not op.existing_server_default:
+        default = op.existing_server_default
+        if op.modify_type is None or default is None or default is False:
             operations.invoke(self._converting(op))
             return writer.texts
         # A default is not converted with its column.
@@ -117,7 +122,7 @@ class InPlace:
         known = {"existing_type": op.existing_type, "existing_nullable": op.existing_nullable}
         operations.invoke(ops.AlterColumnOp(*place, schema=op.schema, modify_server_default=None, **known))
         after = op.modify_server_default
-        default = op.existing_server_default if after is False else after
+        default = default if after is False else after
         altering = copy(op)
         altering.existing_server_default = None
         altering.modify_server_default = False if default is None else default
@@ -151,6 +156,7 @@ class InPlace:
 
     _SPELLED: ClassVar[Mapping[type, Callable[..., list[str]]]] = {
         ops.CreateTableOp: _created,
+        ops.DropTableOp: _dropped,
         RenameColumn: _renamed,
         ops.AddColumnOp: _added,
         ops.AlterColumnOp: _altered,

@@ -7,6 +7,7 @@ are ours, and are set again whenever it was reset.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any
@@ -39,8 +40,16 @@ from rowstead.sync.waiting import in_background, within
 
 IN_TRANSACTION = 1
 """The bit of the server's status that tells of an open transaction."""
+NOTHING_IN_IT = 1065
+"""The server's code for a text without a statement."""
 CLOSE_TIMEOUT = 5.0
 KILL_TIMEOUT = 5.0
+
+# Behind comments; of any other statement the server's count says nothing that others would say too.
+_COUNTED = re.compile(
+    r"(?:\s+|--[^\n]*(?:\n|$)|#[^\n]*(?:\n|$)|/\*.*?\*/)*(?:INSERT|UPDATE|DELETE|REPLACE)\b",
+    re.IGNORECASE | re.DOTALL,
+)
 
 
 class MySQLConnection:
@@ -79,7 +88,12 @@ class MySQLConnection:
         return (self._run(text, params)).count
 
     def fetch_raw(self, text: str, params: Sequence[Any]) -> RawResult:
-        return self._run(text, params)
+        try:
+            return self._run(text, params)
+        except self._library.errors as error:
+            if code_of(error) == NOTHING_IN_IT:
+                return RawResult((), (), -1)
+            raise
 
     def execute_many(self, text: str, rows: Sequence[Sequence[Any]]) -> int:
         total = 0
@@ -154,11 +168,11 @@ class MySQLConnection:
                 self._undo()
             raise
         self._busy = False
+        counted = _COUNTED.match(query) is not None
         if result.description is None:
-            return RawResult((), (), result.affected_rows)
+            return RawResult((), (), result.affected_rows if counted else -1)
         columns = [column[0] for column in result.description]
-        count = -1 if query[:6].upper() == "SELECT" else len(result.rows)
-        return RawResult(columns, result.rows, count)
+        return RawResult(columns, result.rows, len(result.rows) if counted else -1)
 
     def _undo(self) -> None:
         """Roll the whole transaction back; where that fails, the end of the connection does it."""
