@@ -61,7 +61,7 @@ MARIA_WORDS: Mapping[str, str] = {
     "bool": "BOOLEAN",
     # As long as a key may be there; TEXT cannot be a key at all.
     "text": "VARCHAR(600)",
-    "sorted_text": "VARCHAR(700)",
+    "sorted_text": "VARCHAR(600)",
     "bytes": "VARBINARY(2000)",
     "decimal": "DECIMAL(65, 30)",
     "uuid": "CHAR(36)",
@@ -169,7 +169,7 @@ def _shared_maria() -> Iterator[tuple[MariaDatabase, pymysql.Connection]]:
 
 
 @pytest.fixture
-def maria_url(_shared_maria: tuple[MariaDatabase, pymysql.Connection]) -> str:
+def mariadb_url(_shared_maria: tuple[MariaDatabase, pymysql.Connection]) -> str:
     """The address of an empty MariaDB database, without a driver's name."""
     database, admin = _shared_maria
     database.empty(admin)
@@ -195,7 +195,7 @@ def backend_of(request: pytest.FixtureRequest, tmp_path: Path) -> Backend:
         return Backend(name, f"sqlite:///{tmp_path / 'test.sqlite'}", SQLITE_WORDS)
     # Asked for only here, so that a test on SQLite needs no server.
     if name == "mariadb":
-        return Backend(name, request.getfixturevalue("maria_url"), MARIA_WORDS)
+        return Backend(name, request.getfixturevalue("mariadb_url"), MARIA_WORDS)
     url: str = request.getfixturevalue("postgres_url")
     return Backend(name, with_driver(url, name), POSTGRES_WORDS)
 

@@ -143,7 +143,7 @@ WORDS: Mapping[str, Callable[[SQL, SQL], bool]] = {
     "constructs": lambda own, first: own == [],
     # It gives no rows back: the one that was changed is read by a statement of its own.
     "rereads": lambda own, first: (
-        own[:1] == [text.split(" RETURNING")[0] for text in first] and not writes(own[1:])
+        own[:1] == [text.split(" RETURNING")[0] for text in first[:1]] and not writes(own[1:])
     ),
     # A row that is not there is an error of its own; the same statement found that out.
     "raises": lambda own, first: own == first,

@@ -33,11 +33,13 @@ from rowstead.statements.compiled import tidy
 
 Dict = dict[str, Any]
 
-EVERYWHERE = frozenset({"sqlite", "asyncpg", "psycopg"})
-IN_THREADS = frozenset({"sqlite", "psycopg"})
+EVERYWHERE = frozenset({"sqlite", "asyncpg", "psycopg", "mariadb"})
+IN_THREADS = frozenset({"sqlite", "psycopg", "mariadb"})
+ON_MARIADB = frozenset({"mariadb"})
+"""The kit keeps nothing there."""
 """asyncpg has no synchronous driver."""
 
-AROUND = frozenset({"BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE"})
+AROUND = frozenset({"BEGIN", "START", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE"})
 """What begins and ends transactions. Each write of the kit stands in a savepoint of its own, by design."""
 
 
@@ -196,7 +198,7 @@ class RepositoryVerbs:
         self.db: Any = None
 
     async def open(self, connect: Callable[..., Any], url: str) -> Self:
-        self.db = connect(url.replace("sqlite:", "sqlite+aiosqlite:"))
+        self.db = connect(url.replace("sqlite:", "sqlite+aiosqlite:").replace("mysql:", "mysql+asyncmy:"))
         engine, self._sessions = self.db.session()
         self._style = engine.dialect.paramstyle
         event.listen(engine.sync_engine, "before_cursor_execute", self._executed)
@@ -328,8 +330,8 @@ class Face:
 FACES: Mapping[str, Face] = {
     "rows": Face("rows", RowsVerbs, DB.from_url, EVERYWHERE),
     "rows in threads": Face("rows", RowsVerbs, in_threads.DB.from_url, IN_THREADS),
-    "kit": Face("kit", KitVerbs, AsyncDatabase.open, EVERYWHERE),
-    "kit in threads": Face("kit", KitVerbs, Database.open, IN_THREADS),
+    "kit": Face("kit", KitVerbs, AsyncDatabase.open, EVERYWHERE - ON_MARIADB),
+    "kit in threads": Face("kit", KitVerbs, Database.open, IN_THREADS - ON_MARIADB),
     "repository": Face("repository", RepositoryVerbs, PersistEngine, EVERYWHERE, as_a_session_spells),
 }
 """Every face. The first is the one that the others are compared with."""

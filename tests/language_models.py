@@ -54,3 +54,17 @@ class MappedMember(LanguageModel):
 
 
 MAPPED: Mapping[str, type[Any]] = {"items": MappedItem, "orders": MappedOrder, "members": MappedMember}
+
+ON_MARIADB = (
+    "CREATE TABLE items (id BIGINT PRIMARY KEY, name VARCHAR(700), n BIGINT, price DECIMAL(65, 30),"
+    " ok BOOLEAN, seen DATETIME(6), tags JSON, data JSON, parent BIGINT, token CHAR(36), raw LONGBLOB)",
+    "CREATE TABLE orders (id BIGINT PRIMARY KEY, item BIGINT, amount BIGINT NOT NULL,"
+    " CONSTRAINT fk_item FOREIGN KEY (item) REFERENCES items (id))",
+    "CREATE TABLE members (id BIGINT PRIMARY KEY, email VARCHAR(700) NOT NULL, age BIGINT, size SMALLINT,"
+    " level VARCHAR(700), item BIGINT, CONSTRAINT uq_email UNIQUE (email),"
+    " CONSTRAINT fk_member_item FOREIGN KEY (item) REFERENCES items (id),"
+    " CONSTRAINT short_email CHECK (char_length(email) <= 12), CONSTRAINT known_age CHECK (age >= 0),"
+    " CONSTRAINT known_level CHECK (level IN ('low', 'high')),"
+    " CONSTRAINT high_is_old CHECK (level != 'high' OR age > 17))",
+)
+"""The tables where the kit, which makes them elsewhere, keeps nothing."""

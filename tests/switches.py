@@ -57,7 +57,7 @@ WORDS: Mapping[str, frozenset[str]] = {
 }
 """Words of a parameter, as in `sync psycopg` -> the database that it runs on."""
 
-PARAMETERS = frozenset({"backend", "sync_backend", "place", "fresh", "engine"})
+PARAMETERS = frozenset({"backend", "sync_backend", "place", "fresh", "engine", "handles"})
 """The parameters whose values say where a test runs. Others may name a database that nobody opens."""
 
 FIXTURES: Mapping[str, frozenset[str]] = {
@@ -77,10 +77,12 @@ SERVERS: Mapping[str, str] = {"postgresql": with_postgres.VARIABLE, "mariadb": w
 NOTHING: frozenset[str] = frozenset()
 
 PLACES: Mapping[str, frozenset[str]] = {
-    "tests/cli/test_kit_command.py": SQLITE,
-    "tests/cli/test_commands.py::test_rows_d23": SQLITE,
+    "tests/cli/": SQLITE,
+    "tests/cli/test_codegen.py": NOTHING,
+    "tests/cli/test_db_lint": NOTHING,
     "tests/codegen/test_dynamic.py::test_under_asyncio": SQLITE,
     "tests/codegen/test_source.py::test_relationships_that_are_not_loaded": SQLITE,
+    "tests/examples/": SQLITE,
     "tests/faults/": SQLITE,
     "tests/faults/test_exhaustion.py": POSTGRESQL,
     "tests/faults/test_failover.py": POSTGRESQL,
@@ -104,6 +106,8 @@ PLACES: Mapping[str, frozenset[str]] = {
     "tests/kit/test_migrate_pairs.py::test_the_comparison_sees_one_constraint_less[psycopg]": POSTGRESQL,
     "tests/kit/test_quiet.py::test_control": POSTGRESQL,
     "tests/peers/": SQLITE,
+    "tests/repository/test_engine": SQLITE,
+    "tests/spelling/test_other_dialects.py::test_the_last_statement": SQLITE,
     "tests/suite/": SQLITE,
     "tests/suite/test_postgres_drivers.py": NOTHING,
     "tests/test_decimals.py": SQLITE,

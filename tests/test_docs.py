@@ -6,7 +6,8 @@ at the top level is allowed. What stands after the word changes that:
     ```python continued                      goes on in the namespace and folder of the block before
     ```python norun: needs a PostgreSQL      is only compiled; the reason is required
 
-A block that does not say `norun` must run on SQLite, with nothing but Rowstead.
+A block that does not say `norun` must run on SQLite, with nothing but Rowstead. Blocks with models run in a
+process of their own: a process has one registry of models, and pages may call theirs alike.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import ast
 import asyncio
 import inspect
 import re
+import subprocess
 import sys
 import types
 from collections.abc import Iterator
@@ -116,12 +118,26 @@ def collected() -> list[list[Snippet]]:
 
 @pytest.mark.parametrize("chain", collected(), ids=lambda chain: f"{chain[0].file}:{chain[0].line}")
 def test_the_snippet_runs(chain: list[Snippet], tmp_path: Path) -> None:
+    if any("rowstead.repository" in snippet.text for snippet in chain):
+        run_alone(chain, tmp_path)
+    else:
+        run_here(chain, tmp_path)
+
+
+def run_here(chain: list[Snippet], folder: Path) -> None:
     if any("asyncio.run(" in snippet.text for snippet in chain):
         # Such a block makes its own event loop, so it must find none; it awaits nothing at its top.
         with pytest.raises(StopIteration):
-            run(chain, tmp_path).send(None)
+            run(chain, folder).send(None)
     else:
-        asyncio.run(run(chain, tmp_path))
+        asyncio.run(run(chain, folder))
+
+
+def run_alone(chain: list[Snippet], folder: Path) -> None:
+    """Run the chain in a process of its own, in which a warning is an error too."""
+    words = [sys.executable, "-W", "error", __file__, chain[0].file, str(chain[0].line), str(folder)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_readme_shows_python() -> None:
@@ -223,3 +239,13 @@ def test_a_block_may_call_asyncio_run(tmp_path: Path) -> None:
     chain = [Snippet("x.md", 1, text)]
     with pytest.raises(KeyError, match="ran"):
         test_the_snippet_runs(chain, tmp_path)
+
+
+def main(file: str, line: str, folder: str) -> None:
+    """Run one chain of a document, as `run_alone` asks."""
+    (chain,) = [each for each in collected() if (each[0].file, each[0].line) == (file, int(line))]
+    run_here(chain, Path(folder))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -17,8 +17,10 @@ from rowstead.language.operators import SPELLINGS
 
 SOURCE = Path(__file__).parent.parent / "src" / "rowstead"
 
-# The repository's models are SQLAlchemy's, so it will keep a list of its own.
-FACES = ("rows", "kit", "service")
+FACES = ("rows", "kit", "service", "repository")
+ON_SQLALCHEMY = ("repository",)
+"""Faces whose objects are SQLAlchemy's: they may name its models, sessions and expressions, no dialect of it
+and none of its errors."""
 
 LIBRARIES = frozenset(
     "sqlalchemy alembic sqlite3 aiosqlite asyncpg psycopg psycopg_pool psycopg2 asyncmy aiomysql".split()
@@ -26,6 +28,9 @@ LIBRARIES = frozenset(
 """SQL languages and drivers."""
 ADDRESSES = ("addresses", "base")
 """What a face may know of `drivers`: the options of a connection, and the type of what it is given."""
+
+ENGINES = ("sqlalchemy_engines",)
+"""What a face on SQLAlchemy may know beside: how its engines are made."""
 
 CLAUSES = re.compile(
     r"\b(SELECT|INSERT INTO|UPDATE \S+ SET|DELETE FROM|FROM|WHERE|(GROUP|ORDER) BY|HAVING|JOIN"
@@ -63,7 +68,8 @@ def violations(folder: Path) -> list[str]:
     """All that the faces in the package at `folder` hold and may not, a line for each."""
     found: list[str] = []
     for file in files(folder):
-        lines = sorted(problems(ast.parse(file.read_text(), str(file))))
+        on_sqlalchemy = not {*file.relative_to(folder).parts}.isdisjoint(ON_SQLALCHEMY)
+        lines = sorted(problems(ast.parse(file.read_text(), str(file)), on_sqlalchemy))
         found += [f"{file.relative_to(folder)}:{line} {text}" for line, text in lines]
     return found
 
@@ -74,11 +80,11 @@ def files(folder: Path) -> list[Path]:
     return [file for place in places for file in sorted(place.rglob("*.py"))]
 
 
-def problems(tree: ast.Module) -> Iterator[tuple[int, str]]:
+def problems(tree: ast.Module, on_sqlalchemy: bool) -> Iterator[tuple[int, str]]:
     silent = documentation(tree) | in_filters(tree)
     for node in ast.walk(tree):
         if isinstance(node, ast.Import | ast.ImportFrom):
-            yield from wrong_imports(node)
+            yield from wrong_imports(node, on_sqlalchemy)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in silent:
             yield from wrong_text(node.lineno, node.value)
         elif isinstance(node, ast.Attribute) and node.attr in CALLS:
@@ -109,7 +115,7 @@ def in_filters(tree: ast.Module) -> set[int]:
     return {id(value.keys[0]) for value in single}
 
 
-def wrong_imports(node: ast.Import | ast.ImportFrom) -> Iterator[tuple[int, str]]:
+def wrong_imports(node: ast.Import | ast.ImportFrom, on_sqlalchemy: bool) -> Iterator[tuple[int, str]]:
     if isinstance(node, ast.Import):
         modules = [alias.name for alias in node.names]
     else:
@@ -117,11 +123,14 @@ def wrong_imports(node: ast.Import | ast.ImportFrom) -> Iterator[tuple[int, str]
         modules = [f"{base}.{alias.name}" for alias in node.names]
     for module in modules:
         parts = module.strip(".").split(".")
-        if not module.startswith(".") and parts[0] in LIBRARIES:
+        if on_sqlalchemy and parts[0] == "sqlalchemy":
+            if parts[1:2] in (["dialects"], ["exc"]):
+                yield node.lineno, f"imports {'.'.join(parts[:2])}"
+        elif not module.startswith(".") and parts[0] in LIBRARIES:
             yield node.lineno, f"imports {parts[0]}"
         elif "drivers" in parts:
             part = parts[parts.index("drivers") + 1 :][:1]
-            if part != [] and part[0] not in ADDRESSES:
+            if part != [] and part[0] not in (*ADDRESSES, *(ENGINES if on_sqlalchemy else ())):
                 yield node.lineno, f"imports a driver: {module}"
         elif parts[:1] == ["rowstead"] and "operators" in parts:
             yield node.lineno, f"imports the operators: {module}"
@@ -159,15 +168,21 @@ def test_the_faces_hold_no_sql_no_driver_no_operator_and_no_errors_of_a_database
 
 def test_every_face_that_is_there_is_read() -> None:
     read = {str(file.relative_to(SOURCE)) for file in files(SOURCE)}
-    assert {"rows/calls.py", "kit/reading.py", "sync/rows/db.py", "sync/kit/database.py"} <= read
+    assert {
+        "rows/calls.py",
+        "kit/reading.py",
+        "sync/rows/db.py",
+        "sync/kit/database.py",
+        "repository/bulk.py",
+    } <= read
     assert len(read) > 25
 
 
 # Controls: each kind of mistake, made on purpose.
 
 
-def problems_of(folder: Path, text: str) -> list[str]:
-    file = folder / "kit" / "reading.py"
+def problems_of(folder: Path, text: str, face: str = "kit") -> list[str]:
+    file = folder / face / "reading.py"
     file.parent.mkdir(parents=True)
     file.write_text(text)
     return violations(folder)
@@ -237,6 +252,32 @@ def test_a_face_that_breaks_the_rule_is_reported(tmp_path: Path, kind: str, text
     assert found
     assert all(line.startswith("kit/reading.py:") for line in found)
     assert any(kind in line for line in found)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [(k, t) for k, texts in KINDS.items() for t in texts if "sqlalchemy" not in t]
+    + [
+        ("imports", "from sqlalchemy.dialects.postgresql import insert"),
+        ("imports", "import sqlalchemy.dialects.sqlite"),
+        ("imports", "from sqlalchemy import exc"),
+        ("imports", "from sqlalchemy.exc import IntegrityError"),
+        ("has SQL", 'await session.execute(sa.text("SELECT 1"))'),
+    ],
+)
+def test_a_face_on_sqlalchemy_that_breaks_the_rule_is_reported(tmp_path: Path, kind: str, text: str) -> None:
+    assert any(kind in line for line in problems_of(tmp_path, text, "repository"))
+
+
+def test_a_face_on_sqlalchemy_may_use_its_objects(tmp_path: Path) -> None:
+    sound = """
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped
+query = sa.select(model).where(model.name == name).order_by(model.id)
+"""
+    assert problems_of(tmp_path, sound, "repository") == []
+    assert problems_of(tmp_path, sound) != []
 
 
 def test_what_a_face_says_to_people_is_no_violation(tmp_path: Path) -> None:

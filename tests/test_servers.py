@@ -14,10 +14,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import psycopg
+import pymysql
 import pytest
 
 from conftest import Backend, Translate
-from servers import MissingServer, Server
+from servers import MariaDatabase, MariaServer, MissingServer, Server
 from with_postgres import PostgresServer
 
 SCRIPT = Path(__file__).parent.parent / "scripts" / "with_postgres.py"
@@ -194,3 +195,85 @@ def test_a_ddl_text_is_spelled_for_the_backend_of_the_test(backend: Backend, ddl
 def test_an_unknown_word_in_a_ddl_text_is_named(backend: Backend, ddl: Translate) -> None:
     with pytest.raises(KeyError, match=r"no word \{serial\} for DDL; known: serial_pk"):
         ddl("id {serial}")
+
+
+# ── MariaDB ──────────────────────────────────────────────────────────────────────────────────
+
+MARIA_SCRIPT = SCRIPT.with_name("with_mariadb.py")
+PRINT_PID = (
+    "import os; print(os.getppid(), flush=True);"
+    "print(os.environ['ROWSTEAD_TEST_MARIADB'], flush=True); import signal; signal.pause()"
+)
+
+
+def connected(url: str, password: str | None = None) -> pymysql.Connection:
+    parts = urlsplit(url)
+    return pymysql.connect(
+        host=parts.hostname, port=parts.port, user=parts.username, password=password or parts.password
+    )
+
+
+@pytest.mark.mariadb
+def test_a_mariadb_asks_for_its_password_and_goes_with_its_data() -> None:
+    with MariaServer(fast=True) as server:
+        folder = server.folder
+        with connected(server.url) as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT @@innodb_flush_log_at_trx_commit, @@bind_address")
+            assert cursor.fetchall() == ((0, "127.0.0.1"),)
+        with pytest.raises(pymysql.OperationalError, match="Access denied"):
+            connected(server.url, password="wrong")
+        log = server.log()
+        assert not (folder / "first.sql").exists(), "it held the password"
+    assert server.password not in log
+    assert not folder.exists()
+
+
+@pytest.mark.mariadb
+def test_a_crashed_mariadb_starts_again_on_its_port_with_its_data() -> None:
+    with MariaServer() as server:
+        with connected(server.url) as connection, connection.cursor() as cursor:
+            cursor.execute("CREATE TABLE rowstead.kept AS SELECT 1 AS n")
+            connection.commit()
+        url = server.url
+        server.stop(signal.SIGKILL)
+        server.start()
+        assert server.url == url
+        with connected(url) as connection, connection.cursor() as cursor:
+            assert cursor.execute("SELECT n FROM rowstead.kept") == 1
+
+
+@pytest.mark.mariadb
+def test_not_even_kill_9_leaves_a_mariadb_behind() -> None:
+    words = [sys.executable, str(MARIA_SCRIPT), "--fast", "--", sys.executable, "-c", PRINT_PID]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        pid = int(first_line(process))
+        url = first_line(process).strip()
+        assert pid == process.pid
+        arguments = subprocess.run(["ps", "-Ao", "args"], capture_output=True, text=True, check=True).stdout
+        assert str(urlsplit(url).password) not in arguments
+        process.kill()
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            connected(url).close()
+        except pymysql.OperationalError as error:
+            if error.args[0] == 2003:
+                return
+        time.sleep(0.05)
+    pytest.fail("the server still answers")
+
+
+def test_a_test_that_needs_mariadb_fails_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ROWSTEAD_TEST_MARIADB", raising=False)
+    with pytest.raises(MissingServer, match="make test"), MariaDatabase.made():
+        pass
+
+
+@pytest.mark.parametrize("turn", [1, 2])
+def test_every_test_finds_its_mariadb_empty(mariadb_url: str, turn: int) -> None:
+    with connected(mariadb_url) as connection, connection.cursor() as cursor:
+        name = mariadb_url.rpartition("/")[2]
+        cursor.execute("SELECT count(*) FROM information_schema.tables WHERE table_schema = %s", [name])
+        assert cursor.fetchall() == ((0,),)
+        cursor.execute(f"CREATE TABLE `{name}`.left_behind (id INTEGER)")

@@ -8,6 +8,7 @@ import pytest
 
 from rowstead.drivers import addresses
 from rowstead.drivers.addresses import ASYNC_DRIVERS, SYNC_DRIVERS, Address, choose, parse, safe_url
+from rowstead.drivers.mysql_settings import read_url
 from rowstead.drivers.sqlite import SQLiteDriver
 from rowstead.drivers.urls import Options, make_driver
 from rowstead.errors import ValidationError
@@ -138,3 +139,52 @@ def test_a_sqlite_url_makes_our_own_driver() -> None:
     driver = make_driver("sqlite:///x.db", Options(max_size=2))
     assert isinstance(driver, SQLiteDriver)
     assert (driver.path, driver.codec, driver.paramstyle) == ("x.db", "sqlite", "qmark")
+
+
+# ── MariaDB ──────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("scheme", ["mysql", "mariadb", "MySQL", "mysql+asyncmy", "mariadb+aiomysql"])
+def test_a_mariadb_url_is_read_whole(scheme: str) -> None:
+    address = parse(f"{scheme}://%C3%B6:p%40%2F%3A@[::1]:3307/app?unix_socket=/run/s&ssl=false")
+    assert address.database == "mariadb"
+    settings = read_url(address.dsn)
+    assert (settings.host, settings.port, settings.user, settings.database) == ("::1", 3307, "ö", "app")
+    assert str(settings.password) == "p@/:"
+    assert (settings.unix_socket, settings.tls) == ("/run/s", None)
+    assert "p@" not in repr(settings)
+    assert "p%40" not in repr(address)
+
+
+def test_each_world_has_its_drivers_for_mariadb(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = parse("mysql://h/db")
+    assert (choose(plain, ASYNC_DRIVERS), choose(plain, SYNC_DRIVERS)) == ("asyncmy", "pymysql")
+    assert choose(parse("mariadb+aiomysql://h/db"), ASYNC_DRIVERS) == "aiomysql"
+    with pytest.raises(ValidationError, match=r"asyncmy is asynchronous only.*pymysql.*synchronous"):
+        choose(parse("mysql+asyncmy://h/db"), SYNC_DRIVERS)
+    with pytest.raises(ValidationError, match=r"pymysql is synchronous only.*asyncmy.*asynchronous"):
+        choose(parse("mysql+pymysql://h/db"), ASYNC_DRIVERS)
+    missing = {"asyncmy"}
+    monkeypatch.setattr(addresses, "find_spec", lambda name: None if name in missing else object())
+    assert choose(plain, ASYNC_DRIVERS) == "aiomysql"
+    missing.add("aiomysql")
+    with pytest.raises(ImportError, match=r"MariaDB needs asyncmy.*rowstead\[mysql\]"):
+        choose(plain, ASYNC_DRIVERS)
+
+
+@pytest.mark.parametrize(
+    ("url", "hint"),
+    [
+        ("mysql://u:secret@h/db?charset=latin1", "charset"),
+        ("mysql://u:secret@h/db?ssl_caa=x", "did you mean 'ssl_ca'"),
+        ("mysql://u:secret@h/db?ssl=perhaps", "neither true nor false"),
+        ("mysql://u:secret@a,b/db", "one host"),
+        ("mysql://u:sec@ret@h/db", "percent-encoded"),
+        ("mysql://u:secret@h:port/db", "percent-encoded"),
+    ],
+)
+def test_what_is_wrong_with_a_mariadb_url_is_told_without_its_password(url: str, hint: str) -> None:
+    with pytest.raises(ValidationError, match=hint) as told:
+        read_url(parse(url).dsn)
+    assert "secret" not in str(told.value)
+    assert told.value.__context__ is None

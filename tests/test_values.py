@@ -69,6 +69,72 @@ def test_each_type_has_one_stored_form_on_sqlite(annotation: Any, value: Any, st
     assert encode(None) is None
 
 
+ON_MARIADB: list[tuple[Any, Any, Any]] = [
+    (int, "7", 7),
+    (bool, True, True),
+    (float, 1, 1.0),
+    (str, "a", "a"),
+    (Decimal, "1e3", Decimal("1e3")),
+    (uuid.UUID, "0000000000000000000000000000000A", "00000000-0000-0000-0000-00000000000a"),
+    (datetime.date, "2024-02-29", datetime.date(2024, 2, 29)),
+    (datetime.time, datetime.time(1, 2, 3, 4), datetime.time(1, 2, 3, 4)),
+    (datetime.datetime, datetime.datetime(2024, 1, 2, 3), datetime.datetime(2024, 1, 2, 3)),
+    (datetime.datetime, datetime.datetime(2024, 1, 2, 3, tzinfo=EAST), datetime.datetime(2024, 1, 2, 1)),
+    (datetime.timedelta, datetime.timedelta(days=-1, microseconds=1), -86_399_999_999),
+    (Color, "red", "red"),
+    (list[int], (1, "2"), "[1,2]"),
+    (list[bytes], [b"\xff", None], '["ff",null]'),
+    (dict[str, Any], {"b": 1, "a": None}, '{"a":null,"b":1}'),
+    (Model, Model(), '{"a":"x","b":1}'),
+    (Any, datetime.datetime(2024, 1, 2, 3, tzinfo=EAST), datetime.datetime(2024, 1, 2, 1)),
+    (Any, {"a": 1}, '{"a":1}'),
+    (Any, '{"a":1}', '"{\\"a\\":1}"'),
+]
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value", "stored"), ON_MARIADB, ids=[str(s[2])[:30] for s in ON_MARIADB]
+)
+def test_each_type_has_one_stored_form_on_mariadb(annotation: Any, value: Any, stored: Any) -> None:
+    encode = encoder(column_of("c", annotation | None if annotation is not Any else Any), "mysql")
+    assert encode(value) == stored
+    assert type(encode(value)) is type(stored)
+    assert encode(None) is None
+
+
+FROM_MARIADB: list[tuple[Any, Any, Any]] = [
+    (bool, 1, True),
+    (bool, 2, 2),
+    (uuid.UUID, "00000000-0000-0000-0000-00000000000a", uuid.UUID(int=10)),
+    (datetime.time, datetime.timedelta(hours=1, microseconds=5), datetime.time(1, 0, 0, 5)),
+    (datetime.time, datetime.timedelta(days=2), datetime.timedelta(days=2)),
+    (datetime.timedelta, -5, datetime.timedelta(microseconds=-5)),
+    (AwareDatetime, datetime.datetime(2024, 1, 2), datetime.datetime(2024, 1, 2, tzinfo=UTC)),
+    (Color, "red", Color.RED),
+    (list[bytes], '["ff",null]', [b"\xff", None]),
+    (dict[str, int], '{"a":1}', {"a": 1}),
+    (Any, '"{}"', "{}"),
+    (Any, "{", "{"),
+]
+
+
+@pytest.mark.parametrize(
+    ("annotation", "given", "read"), FROM_MARIADB, ids=[str(s[1])[:30] for s in FROM_MARIADB]
+)
+def test_what_mariadb_gives_is_read_as_the_columns_type(annotation: Any, given: Any, read: Any) -> None:
+    decode = decoder(column_of("c", annotation | None if annotation is not Any else Any), "mysql")
+    assert decode is not None
+    assert decode(given) == read
+    assert type(decode(given)) is type(read)
+    assert decode(None) is None
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, Decimal("NaN"), Decimal("-Infinity")])
+def test_numbers_that_mariadb_lacks_are_refused(value: Any) -> None:
+    with pytest.raises(ValidationError, match="MariaDB"):
+        (raw_encoder("mysql") or str)(value)
+
+
 def test_the_drivers_of_postgresql_are_given_values_as_they_are() -> None:
     moment = datetime.datetime(2024, 1, 2, 3, tzinfo=EAST)
     for annotation, value in (

@@ -1,7 +1,8 @@
-"""Serve the application on port 8000, its tables made where they are not there yet."""
+"""Serve the application on 127.0.0.1, its tables made where they are not there yet."""
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 
 import uvicorn
@@ -17,6 +18,13 @@ async def create_tables() -> None:
         await connection.run_sync(Base.metadata.create_all)
 
 
-if __name__ == "__main__":
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m examples.fastapi_app", description=__doc__)
+    parser.add_argument("--port", type=int, default=8000)
+    port = parser.parse_args().port
     asyncio.run(create_tables())
-    uvicorn.run(create_app(), host="127.0.0.1", port=8000)
+    uvicorn.run(create_app(), host="127.0.0.1", port=port)
+
+
+if __name__ == "__main__":
+    main()

@@ -36,6 +36,8 @@ FIRST_DELAY = 0.005
 LONGEST_DELAY = 0.5
 """Seconds between the tries of a transaction: doubled each time, up to this, with jitter; at first
 twice as long as the try took, if that is more."""
+INSISTING = 10
+"""How often a write that is a transaction of its own is tried, where such writes conflict with each other."""
 
 
 class Database(Session):
@@ -139,7 +141,20 @@ class Database(Session):
             return self._gathered(call, self._gets)
         if self._replicated:
             return self._anywhere(call) if isinstance(call, Read) else self._once(call, True)
+        if call.writes and self.dialect.conflicts_alone:
+            return self._insisting(lambda: self._once(call, True))
         return self._once(call, call.writes)
+
+    async def _insisting(self, attempt: Callable[[], Awaitable[R]]) -> R:
+        """A write that is a transaction of its own, made again when another one was first."""
+        for tries_left in range(INSISTING, 0, -1):
+            try:
+                return await attempt()
+            except ConflictError:
+                if tries_left == 1:
+                    raise
+            await sleep(FIRST_DELAY * random.uniform(0.5, 1.5) * (INSISTING + 1 - tries_left))
+        raise AssertionError("unreachable")
 
     async def _gathered(self, call: Get[Any], gets: BatchedGets) -> Any:  # async only
         records = await gets.answer(call)
@@ -164,6 +179,11 @@ class Database(Session):
             return await self._once(call, True)
 
     async def bulk(self, step: Many | ManyReturning | Copy) -> Any:
+        if self.dialect.conflicts_alone:
+            return await self._insisting(lambda: self._in_block(step))
+        return await self._in_block(step)
+
+    async def _in_block(self, step: Many | ManyReturning | Copy) -> Any:
         async with self.block() as transaction:
             return await transaction.bulk(step)
 

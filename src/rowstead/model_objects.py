@@ -16,19 +16,21 @@ from rowstead.language.bound import ModelTable
 
 def objects_of(session: Session, model: ModelTable, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
     """The session's objects of these rows, in order; one that it has already is told the row's values."""
-    attributes = model.attributes.items()
-    key_of = model.mapper.identity_key_from_primary_key
+    names, attributes = tuple(model.attributes), tuple(model.attributes.values())
+    key_of, known = model.mapper.identity_key_from_primary_key, session.identity_map
     found: list[Any] = []
     for row in rows:
-        one: Any = session.identity_map.get(key_of(tuple(row[name] for name in model.table.key)))
-        is_new = one is None
-        if is_new:
+        one: Any = known.get(key_of(tuple(row[name] for name in model.table.key)))
+        values = zip(attributes, map(row.__getitem__, names), strict=True)
+        if one is None:
             one = _mapper_of(model, row).class_manager.new_instance()
-        for name, attribute in attributes:
-            set_committed_value(one, attribute, row[name])
-        if is_new:
+            # What nobody has seen yet has no history to keep.
+            one.__dict__.update(values)
             make_transient_to_detached(one)
             session.add(one)
+        else:
+            for attribute, value in values:
+                set_committed_value(one, attribute, value)
         found.append(one)
     return found
 

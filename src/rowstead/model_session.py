@@ -131,7 +131,7 @@ class ModelSession:
         assert isinstance(step, Selected)
         if step.may_call_functions:
             await self._ready()
-        result: Any = await self.session.execute(step.statement)
+        result: Any = await self.session.execute(step.statement, step.values)
         if step.read is None:
             return result.rowcount
         # A collection that is loaded eagerly, by a join, gives its object once for each of its rows.

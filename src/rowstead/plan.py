@@ -123,6 +123,16 @@ class Atomic(Generic[R]):
 
 
 @dataclass(frozen=True, slots=True)
+class Trying(Generic[R]):
+    """One statement whose refusal by a constraint (IntegrityError) the plan looks into.
+
+    The transaction goes on then: by a savepoint where the database does not undo the statement alone.
+    """
+
+    call: Call[R]
+
+
+@dataclass(frozen=True, slots=True)
 class Pinned(Generic[R]):
     """Run a plan on one connection, outside any transaction; the result is the plan's.
 
@@ -175,6 +185,7 @@ Step: TypeAlias = (
     | ManyReturning
     | Copy
     | Atomic[Any]
+    | Trying[Any]
     | Pinned[Any]
     | Within[Any]
     | Finally[Any]

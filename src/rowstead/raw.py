@@ -21,7 +21,18 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-_BEFORE = r"(?:\s+|--[^\n]*(?:\n|$)|/\*.*?\*/|\(|;)*"
+# MariaDB's: a backslash escapes in its strings, and a `#` begins a comment.
+_TOKEN_WITH_BACKSLASHES = re.compile(
+    r"""
+      '(?:[^'\\]|\\.|'')*' | "(?:[^"\\]|\\.|"")*" | `(?:[^`]|``)*`
+    | --(?=\s|\Z)[^\n]* | \#[^\n]* | /\*.*?\*/
+    | (?<![\w$])\$(?P<number>\d+) | (?P<percent>%)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_TOKENS = {"format": _TOKEN_WITH_BACKSLASHES}
+"""By parameter style; of the databases that we speak to only MariaDB's libraries have this one."""
+_BEFORE = r"(?:\s+|(?:--|#)[^\n]*(?:\n|$)|/\*.*?\*/|\(|;)*"
 _FIRST_WORD = re.compile(_BEFORE + r"([A-Za-z]*)", re.DOTALL)
 
 READS = frozenset({"select", "with", "values", "explain", "table", "show"})
@@ -83,5 +94,5 @@ def prepare(sql: str, paramstyle: str) -> RawText:
         order.append(number - 1)
         return "%s" if paramstyle == "format" else f"?{number}"
 
-    text = _TOKEN.sub(respell, sql)
+    text = _TOKENS.get(paramstyle, _TOKEN).sub(respell, sql)
     return RawText(text, tuple(order) if paramstyle == "format" else None, word)

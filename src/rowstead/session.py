@@ -40,6 +40,7 @@ from rowstead.plan import (
     Plan,
     Sleep,
     Step,
+    Trying,
     Within,
     arun,
 )
@@ -101,6 +102,10 @@ class Session:
         """Run a user's statement."""
         raise NotImplementedError
 
+    async def tried(self, call: Call[R]) -> R:
+        """Run a statement that may be refused by a constraint, with which a transaction goes on."""
+        return await self.run(call)
+
     async def pinned(self, plan: Plan[R]) -> R:
         """Run a plan on one connection, outside any transaction where there is none."""
         raise NotImplementedError
@@ -134,6 +139,8 @@ class Session:
         if isinstance(step, Atomic):
             async with self.block() as inner:
                 return await inner.plan(step.plan)
+        if isinstance(step, Trying):
+            return await self.tried(step.call)
         if isinstance(step, Pinned):
             return await self.pinned(step.plan)
         if isinstance(step, Within):

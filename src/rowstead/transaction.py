@@ -20,6 +20,7 @@ from rowstead.errors import (
     CommitOutcomeUnknown,
     DisconnectedError,
     HandleClosed,
+    IntegrityError,
     RowsteadError,
     TransactionFailed,
     UsageError,
@@ -142,7 +143,7 @@ class Transaction(Session):
 
     async def raw(self, call: Call[RawResult]) -> RawResult:
         self.wrote = True
-        self._require_transactional(call.text)
+        self.dialect.require_transactional(raw.statement(call.text))
         result = await self._step(call)
         if self.dialect.commits_by_itself is not None and not self.connection.in_transaction:
             ended = UsageError(
@@ -153,18 +154,22 @@ class Transaction(Session):
             raise ended
         return result
 
-    def _require_transactional(self, text: str) -> None:
-        """Raise UsageError for a user's statement that would commit the block; it is not sent."""
-        commits = self.dialect.commits_by_itself
-        if commits is None:
-            return
-        statement = raw.statement(text)
-        if commits.match(statement):
-            raise UsageError(
-                f"`{' '.join(statement.split()[:2])} …` would commit this transaction block: "
-                f"{self.dialect.name} commits by itself for such a statement. Run it outside the block, by "
-                "the database's own handle, or in a migration"
-            )
+    async def tried(self, call: Call[R]) -> R:
+        if not self.dialect.failure_is_local:
+            async with self.block() as inner:
+                return await inner.run(call)
+        await self.take_turn()
+        try:
+            self.wrote = True
+            result = await self._send(self.connection, call)
+        except IntegrityError:
+            raise
+        except BaseException as error:
+            self.fail(error)
+            raise
+        finally:
+            self.give_turn()
+        return result if call.read is None else call.read(result)
 
     async def bulk(self, step: Many | ManyReturning | Copy) -> Any:
         await self.take_turn()

@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
-import os
 import re
 import sqlite3
-import sys
-from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
-import psycopg
 import pytest
-import sqlalchemy as sa
 
-from rowstead.cli import main
+from compared_places import PLACES, Place, made, on_sqlite, without_settings
 
 HEAD = """
 import enum
@@ -97,89 +87,17 @@ INSERT INTO gone (id, text) VALUES (1, 'x');
 """
 
 
-@dataclass
-class Place:
-    """A database for one test, and the command with it."""
-
-    folder: Path
-    url: str
-    execute: Callable[[str], list[tuple[object, ...]]]
-
-    def run(self, *arguments: str) -> tuple[int, str, str]:
-        """The command in this process, as though it had just begun: code, stdout, stderr."""
-        out, error = io.StringIO(), io.StringIO()
-        with (
-            contextlib.chdir(self.folder),
-            contextlib.redirect_stdout(out),
-            contextlib.redirect_stderr(error),
-        ):
-            code = main(["db", *arguments, "--url", self.url])
-        for file in self.folder.glob("*.py"):
-            sys.modules.pop(file.stem, None)
-        return code, out.getvalue(), error.getvalue()
-
-    def models(self, name: str, text: str) -> None:
-        """A module of models."""
-        (self.folder / f"{name}.py").write_text(text)
-
-    def create(self, name: str) -> None:
-        """The tables of a module of models, as SQLAlchemy makes them."""
-        module: dict[str, Any] = {"__name__": f"{name}_{self.folder.name}"}
-        sys.modules[module["__name__"]] = ModuleType(module["__name__"])
-        exec(compile((self.folder / f"{name}.py").read_text(), name, "exec", dont_inherit=True), module)
-        engine = sa.create_engine(self.url.replace("postgresql:", "postgresql+psycopg:"))
-        module["Base"].metadata.create_all(engine)
-        engine.dispose()
-        del sys.modules[module["__name__"]]
-
-    def file(self) -> Path:
-        """The newest migration."""
-        return max((self.folder / "migrations").iterdir())
-
-
-def on_sqlite(folder: Path) -> Place:
-    path = folder / "app.db"
-
-    def execute(text: str) -> list[tuple[object, ...]]:
-        with closing(sqlite3.connect(path)) as connection:
-            if text.lstrip().upper().startswith("SELECT"):
-                return connection.execute(text).fetchall()
-            connection.executescript(text)
-            return []
-
-    return Place(folder, f"sqlite:///{path}", execute)
-
-
-def on_postgres(folder: Path, url: str) -> Place:
-    def execute(text: str) -> list[tuple[object, ...]]:
-        with psycopg.connect(url, autocommit=True) as connection:
-            cursor = connection.execute(text.encode())
-            return cursor.fetchall() if cursor.description else []
-
-    return Place(folder, url, execute)
-
-
 @pytest.fixture(autouse=True)
 def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [
-        name
-        for name in os.environ
-        if name.startswith(("ROWSTEAD_DATABASE", "ROWSTEAD_CONFIG", "DATABASE_URL"))
-    ]:
-        monkeypatch.delenv(name)
-    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    without_settings(monkeypatch)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=PLACES)
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    made = (
-        on_sqlite(tmp_path)
-        if request.param == "sqlite"
-        else on_postgres(tmp_path, request.getfixturevalue("postgres_url"))
-    )
-    made.models("before", BEFORE)
-    made.models("after", AFTER)
-    return made
+    found = made(request.param, tmp_path, request.getfixturevalue)
+    found.models("before", BEFORE)
+    found.models("after", AFTER)
+    return found
 
 
 def test_what_was_made_from_models_differs_in_nothing(place: Place) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,10 +21,13 @@ from examples.fastapi_app.sessions import Projects, RequestSession, session_of_r
 from fastapi import Depends, FastAPI
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from conftest import Backend
+from conftest import Backend, backend_of
 from rowstead import NotFound
 from rowstead.config import config
 from rowstead.repository import BaseRepository, PersistEngine
+from with_postgres import free_port
+
+ROOT = Path(__file__).parent.parent.parent
 
 NOBODY = "no such project"
 """A name that the database refuses when it commits, see `REFUSED`."""
@@ -43,6 +49,12 @@ REFUSED = {
     """,
 }
 """On PostgreSQL or not -> what makes a COMMIT fail: a foreign key that is looked at only then."""
+
+
+@pytest.fixture(params=["sqlite", "asyncpg", "psycopg", "mariadb"])
+def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Backend:
+    """Each database of the repository, empty."""
+    return backend_of(request, tmp_path)
 
 
 @pytest.fixture
@@ -194,6 +206,10 @@ async def test_two_requests_at_once_have_a_session_each_and_one_that_fails_takes
     assert await names(url) == ["good"]
 
 
+WITH_DEFERRED_KEYS = pytest.mark.parametrize("backend", ["sqlite", "asyncpg", "psycopg"], indirect=True)
+"""MariaDB looks at foreign keys at once."""
+
+
 async def refuse_at_commit(url: str, backend: Backend) -> None:
     """Have the database refuse the project NOBODY when it commits, and not before."""
     async with PersistEngine(url) as engine, engine.engine().connect() as connection:
@@ -205,6 +221,7 @@ async def refuse_at_commit(url: str, backend: Backend) -> None:
             await raw.executescript(REFUSED[False])
 
 
+@WITH_DEFERRED_KEYS
 async def test_a_commit_that_fails_is_answered_as_the_error_that_it_is(url: str, backend: Backend) -> None:
     await refuse_at_commit(url, backend)
     async with served(create_app(url)) as client:
@@ -218,6 +235,7 @@ async def test_a_commit_that_fails_is_answered_as_the_error_that_it_is(url: str,
 LateSession = Annotated[AsyncSession, Depends(session_of_request, scope="request")]
 
 
+@WITH_DEFERRED_KEYS
 async def test_control_a_commit_behind_the_answer_tells_the_client_a_lie(url: str, backend: Backend) -> None:
     """Why the example's dependency has the scope of the function: with the usual one this happens."""
     await refuse_at_commit(url, backend)
@@ -251,3 +269,21 @@ async def test_a_database_that_cannot_be_reached_is_503_and_says_nothing_about_i
     assert answer.json()["message"] == "the database cannot be used"
     assert "planted" not in answer.text
     assert "127.0.0.1" not in answer.text
+
+
+def test_the_application_is_served(tmp_path: Path) -> None:
+    """As its documentation says; the settings are the environment's."""
+    port = free_port()
+    environment = {**os.environ, "ROWSTEAD_DATABASE__DSN": f"sqlite+aiosqlite:///{tmp_path / 'served.db'}"}
+    words = [sys.executable, "-m", "examples.fastapi_app", "--port", str(port)]
+    with subprocess.Popen(
+        words, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as child:
+        try:
+            lines = iter(child.stdout or ())
+            assert any("Uvicorn running" in line for line in lines)
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+                assert client.post("/projects", json={"name": "Bridge"}).status_code == 201
+                assert client.get("/docs").status_code == 200
+        finally:
+            child.terminate()

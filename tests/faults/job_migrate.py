@@ -1,8 +1,9 @@
 """The job of a migrator: applies a folder, and dies by SIGKILL where it is told to. See `processes.py`.
 
 An order: `{"url": …, "folder": …, "world": "async" | "sync", "runner": a key of RUNNERS,
-"kill": [moment, number] | null}`. The process tells a dot for each statement that it begins. It dies
-before statement `number` is sent, while it is under way, or after it was answered.
+"kill": [moment, number] | null}`, and `"verb": "up" | "down"` for a folder in goose's format, whose runners
+are the keys of VERSIONED; `down` undoes all but version 1. The process tells a dot for each statement that
+it begins. It dies before statement `number` is sent, while it is under way, or after it was answered.
 
 The runners beside `real` are the controls: each leaves out one thing that the real one stands on.
 """
@@ -26,8 +27,9 @@ from rowstead.errors import RowsteadError
 from rowstead.migrations.applying import Applying
 from rowstead.migrations.doubt import Repeatable
 from rowstead.migrations.facts import facts_of
-from rowstead.migrations.formats import plain
+from rowstead.migrations.formats import goose, plain
 from rowstead.migrations.runner import Runner
+from rowstead.migrations.versions import VersionedRunner
 from rowstead.plan import Atomic, Call, Pinned
 from rowstead.session import Session
 from rowstead.sync.database import Database as SyncDatabase
@@ -92,6 +94,21 @@ class NeverAsks(Runner):
         self._work = Applying(self._calls, self._facts, "plain")
 
 
+class GooseLater(VersionedRunner):
+    """Control: goose's ledger is written when ours is, but in a transaction of its own."""
+
+    class applying(Applying):
+        def apply(self, ledger: Any, migration: Any) -> Any:
+            bare = type(ledger)(self._calls, self._source, ledger.schema)
+            done = yield from super().apply(bare, migration)
+            mirror = ledger._mirror
+            id = migration.id
+            yield Atomic(mirror.remove(id) if ledger.undoing else mirror.add([id]))
+            return done
+
+
+VERSIONED: Mapping[str, type[VersionedRunner]] = {"real": VersionedRunner, "goose later": GooseLater}
+
 RUNNERS: Mapping[str, type[Runner]] = {
     "real": Runner,
     "without lock": WithoutLock,
@@ -120,7 +137,7 @@ async def _migrate(order: dict[str, Any]) -> None:
     database = await Database.from_url(order["url"], Options(min_size=1, max_size=1))
     try:
         driver = database.driver
-        await database.plan(_runner(order, driver.dialect, driver.paramstyle).migrate(LOCK_TIMEOUT))
+        await database.plan(_plan(order, driver.dialect, driver.paramstyle))
     finally:
         await database.close()
 
@@ -129,15 +146,23 @@ def _migrate_sync(order: dict[str, Any]) -> None:
     database = SyncDatabase.from_url(order["url"], Options(min_size=1, max_size=1))
     try:
         driver = database.driver
-        database.plan(_runner(order, driver.dialect, driver.paramstyle).migrate(LOCK_TIMEOUT))
+        database.plan(_plan(order, driver.dialect, driver.paramstyle))
     finally:
         database.close()
 
 
-def _runner(order: dict[str, Any], dialect: Dialect, paramstyle: str) -> Runner:
-    migrations = plain.load(order["folder"], facts_of(dialect).syntax)
-    kind = RUNNERS[order["runner"]]
-    return kind(migrations, dialect, paramstyle, folder=order["folder"], source="plain")
+def _plan(order: dict[str, Any], dialect: Dialect, paramstyle: str) -> Any:
+    folder, syntax = order["folder"], facts_of(dialect).syntax
+    if "verb" not in order:
+        kind = RUNNERS[order["runner"]]
+        migrations = plain.load(folder, syntax)
+        return kind(migrations, dialect, paramstyle, folder=folder, source="plain").migrate(LOCK_TIMEOUT)
+    versioned = VERSIONED[order["runner"]](
+        goose.load(folder, syntax), dialect, paramstyle, folder=folder, source="goose"
+    )
+    if order["verb"] == "up":
+        return versioned.up(None, False, LOCK_TIMEOUT)
+    return versioned.down(1, LOCK_TIMEOUT)
 
 
 # Dying

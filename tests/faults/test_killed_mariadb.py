@@ -130,7 +130,10 @@ def statements(migrators: Processes, place: MariaPlace, world: str, runner: str)
 
 
 def kills(migrators: Processes, place: MariaPlace) -> list[Kill]:
-    """Before, during and after every statement, in each world; the short run takes one of these in turn."""
+    """Before, during and after every statement, in each world.
+
+    The short run takes one of these in turn for each second statement.
+    """
     found: list[list[Kill]] = []
     for world in place.worlds:
         # A synchronous statement cannot be left under way.
@@ -139,7 +142,7 @@ def kills(migrators: Processes, place: MariaPlace) -> list[Kill]:
             found.append([Kill(moment, number, world) for moment in moments])
     if LONG:
         return [kill for each in found for kill in each]
-    return [each[turn % len(each)] for turn, each in enumerate(found)]
+    return [each[turn % len(each)] for turn, each in enumerate(found[::2])]
 
 
 def killed_and_healed(migrators: Processes, place: MariaPlace, kill: Kill, runner: str) -> list[str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Backend
+from conftest import Backend, backend_of
 from rowstead import DB, Row
 
 from .guide_repository import APPLICATION, MODELS, REPOSITORY, SHOWN, Project
@@ -47,6 +47,12 @@ class StoredUser(Row):
     name: str
     email: str
     is_active: bool
+
+
+@pytest.fixture(params=["sqlite", "asyncpg", "psycopg", "mariadb"])
+def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Backend:
+    """Each database of the repository, empty."""
+    return backend_of(request, tmp_path)
 
 
 @pytest.fixture
@@ -177,11 +183,10 @@ def test_a_database_that_the_commands_do_not_know_is_told_what_to_use(
 async def test_a_migration_of_the_guides_features_works_on_its_database(
     project: Project, backend: Backend
 ) -> None:
-    """Triggers and functions on PostgreSQL; a trigger on SQLite."""
+    """Triggers and functions on PostgreSQL; a trigger on SQLite and MariaDB."""
     project.write({"config.yaml": CONFIG.format(dsn=dsn(backend))})
     (project.folder / "migrations").mkdir()
-    trigger = POSTGRES_TRIGGER if backend.is_postgres else SQLITE_TRIGGER
-    (project.folder / "migrations" / "00001_log.sql").write_text(trigger)
+    (project.folder / "migrations" / "00001_log.sql").write_text(TRIGGERS[backend.name])
     worked(project.rowstead("db up"))
     async with await DB.from_url(backend.url) as db:
         await db.execute("INSERT INTO users (name) VALUES ('Alice')")
@@ -225,3 +230,25 @@ END;
 DROP TABLE users;
 DROP TABLE log;
 """
+
+MARIA_TRIGGER = """\
+-- +goose Up
+CREATE TABLE users (name VARCHAR(80) NOT NULL);
+CREATE TABLE log (entry VARCHAR(80) NOT NULL);
+-- +goose StatementBegin
+CREATE TRIGGER users_logged AFTER INSERT ON users FOR EACH ROW BEGIN
+    INSERT INTO log (entry) VALUES (concat(NEW.name, ' came; welcome'));
+END;
+-- +goose StatementEnd
+
+-- +goose Down
+DROP TABLE users;
+DROP TABLE log;
+"""
+
+TRIGGERS = {
+    "sqlite": SQLITE_TRIGGER,
+    "asyncpg": POSTGRES_TRIGGER,
+    "psycopg": POSTGRES_TRIGGER,
+    "mariadb": MARIA_TRIGGER,
+}

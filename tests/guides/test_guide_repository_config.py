@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from conftest import Backend
+from conftest import Backend, backend_of
 from rowstead.config import config
 from rowstead.repository import PersistEngine
 
@@ -65,6 +65,12 @@ EXPORTED = {
 }
 FINAL = "postgresql+asyncpg://prod_user:secret_password@localhost:5432/mydb"
 FROM_FIELDS = "postgresql+asyncpg://postgres:postgres@localhost:5432/myapp-dev"
+
+
+@pytest.fixture(params=["sqlite", "asyncpg", "psycopg", "mariadb"])
+def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Backend:
+    """Each database of the repository, empty."""
+    return backend_of(request, tmp_path)
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,6 +23,7 @@ from rowstead.migrations.split import (
     Statement,
     Syntax,
 )
+from rowstead.migrations.state import require_suitable
 
 HARD = Path(__file__).parent / "goose"
 SYNTAXES: Mapping[str, Syntax] = {
@@ -76,8 +76,26 @@ def test_a_hard_file_is_read_as_expected(dialect: str, file: Path, tmp_path: Pat
 @pytest.mark.parametrize("file", [pytest.param(file, id=file.stem[6:]) for file in hard("refused")])
 def test_a_wrong_file_is_refused_with_its_line_and_what_to_do(file: Path, tmp_path: Path) -> None:
     with pytest.raises(ValidationError) as refusal:
-        alone(file, tmp_path / "one", POSTGRESQL_SYNTAX)
+        # What a statement lacks is only wrong where it is due.
+        require_suitable(alone(file, tmp_path / "one", POSTGRESQL_SYNTAX), lambda _statement: None, "")
     assert str(refusal.value) == json.loads(file.with_suffix(".json").read_text())
+
+
+@pytest.mark.parametrize("value", ["sales", "t", None])
+def test_the_checksum_is_of_the_way_forth_as_it_is_written(tmp_path: Path, value: str | None) -> None:
+    """Neither a variable's value nor the way back changes it; a statement of the way forth does."""
+    up = "-- +goose Up\n-- +goose ENVSUB ON\nCREATE TABLE ${NAMED} (t INTEGER);\n"
+    texts = [up, f"{up}-- +goose Down\nDROP TABLE t;\n", f"{up}\n\n-- +goose Down\nSELECT 1;\n"]
+    found = {_checksum(tmp_path, text, value) for text in texts}
+    assert found == {_checksum(tmp_path, up, "other")}
+    assert _checksum(tmp_path, up.replace("INTEGER", "TEXT"), value) not in found
+    assert _checksum(tmp_path, f"-- +goose NO TRANSACTION\n{up}", value) not in found
+
+
+def _checksum(folder: Path, text: str, value: str | None) -> str:
+    (folder / "00001_a.sql").write_text(text)
+    (migration,) = load(folder, SQLITE_SYNTAX, {} if value is None else {"NAMED": value})
+    return migration.checksum
 
 
 # Names
@@ -132,12 +150,13 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
 # Checksums and what is shown
 
 
-def test_the_checksum_is_that_of_the_file_whatever_the_variables_are(tmp_path: Path) -> None:
+def test_the_checksum_is_the_same_whatever_the_variables_and_the_line_ends_are(tmp_path: Path) -> None:
     text = "-- +goose Up\n-- +goose ENVSUB ON\nSELECT '${NAME}';\n"
-    (tmp_path / "1_a.sql").write_bytes(text.replace("\n", "\r\n").encode("utf-8-sig"))
-    one, other = (load(tmp_path, SQLITE_SYNTAX, {"NAME": name})[0] for name in ("x", "y"))
-    assert one.checksum == other.checksum == hashlib.sha256(text.encode()).hexdigest()
-    assert one.up[0].text != other.up[0].text
+    (tmp_path / "1_a.sql").write_text(text)
+    (tmp_path / "2_b.sql").write_bytes(text.replace("\n", "\r\n").encode("utf-8-sig"))
+    one, other = (load(tmp_path, SQLITE_SYNTAX, {"NAME": name}) for name in ("x", "y"))
+    assert len({migration.checksum for migration in (*one, *other)}) == 1
+    assert one[0].up[0].text != other[0].up[0].text
 
 
 def test_a_variables_value_is_in_the_text_and_in_nothing_that_is_shown(tmp_path: Path) -> None:
@@ -145,9 +164,31 @@ def test_a_variables_value_is_in_the_text_and_in_nothing_that_is_shown(tmp_path:
     (tmp_path / "1_a.sql").write_text(text)
     ((statement,),) = (m.up for m in load(tmp_path, POSTGRESQL_SYNTAX, {"PASSWORD": "s3cret; word"}))
     assert statement.text == "CREATE ROLE app PASSWORD 's3cret; word';"
-    assert statement.shown == "CREATE ROLE app PASSWORD '${PASSWORD}';"
-    assert statement.summary == "CREATE ROLE app PASSWORD '${PASSWORD}';"
+    assert statement.shown == "CREATE ROLE app PASSWORD '$PASSWORD';"
+    assert statement.summary == "CREATE ROLE app PASSWORD '$PASSWORD';"
     assert statement.showing("near s3cret; word") == "near ${PASSWORD}"
+
+
+def test_a_value_that_holds_a_statements_end_is_in_nothing_that_is_shown_either(tmp_path: Path) -> None:
+    (tmp_path / "1_a.sql").write_text("-- +goose Up\n-- +goose ENVSUB ON\nSELECT '${P}';\nSELECT 2;\n")
+    found = load(tmp_path, POSTGRESQL_SYNTAX, {"P": "s3cret'; SELECT '"})[0].up
+    assert [statement.text for statement in found] == ["SELECT 's3cret';", "SELECT '';", "SELECT 2;"]
+    (whole,) = load(tmp_path, POSTGRESQL_SYNTAX, {"P": "s3cret'';word"})[0].up[:1]
+    assert (whole.text, whole.shown) == ("SELECT 's3cret'';word';", "SELECT '${P}';")
+
+
+def test_a_short_value_garbles_no_message(tmp_path: Path) -> None:
+    (tmp_path / "1_a.sql").write_text("-- +goose Up\n-- +goose ENVSUB ON\nCREATE TABLE ${N}bc (id INT);\n")
+    (statement,) = load(tmp_path, SQLITE_SYNTAX, {"N": "a"})[0].up
+    assert statement.text == "CREATE TABLE abc (id INT);"
+    assert statement.shown == "CREATE TABLE ${N}bc (id INT);"
+    assert statement.showing("table abc already exists near a") == "table abc already exists near ${N}"
+
+
+def test_a_nul_is_refused_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "1_a.sql").write_bytes(b"-- +goose Up\nSELECT '\0';\n")
+    with pytest.raises(ValidationError, match=r"1_a\.sql line 2: there is a NUL in it"):
+        load(tmp_path, SQLITE_SYNTAX)
 
 
 def test_the_process_environment_is_asked_where_no_other_is_given(tmp_path: Path, monkeypatch) -> None:
@@ -155,5 +196,6 @@ def test_the_process_environment_is_asked_where_no_other_is_given(tmp_path: Path
     monkeypatch.setenv("ROWSTEAD_TEST_X", "there")
     assert load(tmp_path, SQLITE_SYNTAX)[0].up[0].text == "SELECT 'there';"
     monkeypatch.delenv("ROWSTEAD_TEST_X")
-    with pytest.raises(ValidationError, match=r"1_a\.sql line 3: the variable ROWSTEAD_TEST_X is not set"):
-        load(tmp_path, SQLITE_SYNTAX)
+    (statement,) = load(tmp_path, SQLITE_SYNTAX)[0].up
+    assert statement.lacks is not None
+    assert statement.lacks.startswith("1_a.sql line 3: the variable ROWSTEAD_TEST_X is not set; set it")

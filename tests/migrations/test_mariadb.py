@@ -81,18 +81,18 @@ def _head(text: str) -> tuple[str, ...]:
     ],
 )
 async def test_what_no_migration_can_hold_is_refused_before_any_is_applied(
-    maria_url: str, folder: Folder, text: str, told: str
+    mariadb_url: str, folder: Folder, text: str, told: str
 ) -> None:
     folder["0001_users.sql"] = USERS
     folder["0002_bad.sql"] = f"SELECT 1;\n{text};"
-    async with opened(maria_url) as db:
+    async with opened(mariadb_url) as db:
         with pytest.raises(ValidationError, match=rf"^0002_bad\.sql line 2.*{re.escape(told)}"):
             await db.migrate(folder)
         assert "users" not in await db.tables()
 
 
 @pytest.mark.mariadb
-async def test_the_database_in_use_and_all_settings_are_set_back(maria_url: str, folder: Folder) -> None:
+async def test_the_database_in_use_and_all_settings_are_set_back(mariadb_url: str, folder: Folder) -> None:
     folder["0001.sql"] = (
         "SET sql_mode = '', time_zone = '+02:00', group_concat_max_len = 77, long_query_time = 1.5;"
         "USE information_schema;"
@@ -101,7 +101,7 @@ async def test_the_database_in_use_and_all_settings_are_set_back(maria_url: str,
         "CREATE TABLE seen AS SELECT @@sql_mode LIKE '%STRICT%' AS mode, @@time_zone AS zone,"
         " @@group_concat_max_len AS size, @@long_query_time AS seconds, DATABASE() AS place;"
     )
-    async with opened(maria_url) as db:
+    async with opened(mariadb_url) as db:
         (outside,) = await db.fetch("SELECT @@group_concat_max_len AS size, @@long_query_time AS seconds")
         place = await db.fetchval("SELECT DATABASE()")
         assert await db.migrate(folder) == ["0001.sql", "0002.sql"]
@@ -111,10 +111,10 @@ async def test_the_database_in_use_and_all_settings_are_set_back(maria_url: str,
 
 @pytest.mark.mariadb
 async def test_inside_a_transaction_a_file_that_would_commit_it_is_refused(
-    maria_url: str, folder: Folder
+    mariadb_url: str, folder: Folder
 ) -> None:
     folder["0001_users.sql"] = USERS
-    async with opened(maria_url) as db:
+    async with opened(mariadb_url) as db:
         async with db.database.block() as transaction:
             with pytest.raises(UsageError, match=r"there is no ledger yet.* outside the block"):
                 await db.migrate_inside(transaction, folder)
@@ -133,18 +133,18 @@ async def test_inside_a_transaction_a_file_that_would_commit_it_is_refused(
 
 
 @pytest.mark.mariadb
-async def test_a_statement_longer_than_a_text_column_is_noted_whole(maria_url: str, folder: Folder) -> None:
+async def test_a_statement_longer_than_a_text_column_is_noted_whole(mariadb_url: str, folder: Folder) -> None:
     comment = "x" * 70_000
     folder["0001.sql"] = f"{USERS}CREATE PROCEDURE p() SELECT '{comment}';"
-    async with opened(maria_url) as db:
+    async with opened(mariadb_url) as db:
         assert await db.migrate(folder) == ["0001.sql"]
 
 
 @pytest.mark.mariadb
-async def test_a_procedure_that_was_interrupted_is_left_to_a_person(maria_url: str, folder: Folder) -> None:
+async def test_a_procedure_that_was_interrupted_is_left_to_a_person(mariadb_url: str, folder: Folder) -> None:
     folder["0001.sql"] = "CREATE PROCEDURE p() SELECT 1;"
     folder["0002.sql"] = "SELECT 1;\nCALL p();\nSELECT 2;"
-    async with opened(maria_url) as db:
+    async with opened(mariadb_url) as db:
         await db.migrate(folder)
         await db.execute("DELETE FROM _rowstead_migrations WHERE filename = '0002.sql'")
         # As a runner leaves it that dies in the middle of the second statement.

@@ -63,6 +63,22 @@ def test_a_statement_of_sqlite_stays_whole(one: str) -> None:
     assert texts(f"{one} SELECT 2;", SQLITE_SYNTAX) == [one, "SELECT 2;"]
 
 
+def test_semicolons_in_a_text_cost_sqlite_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    whole = sqlite3.complete_statement
+
+    def counted(sql: str) -> bool:
+        asked.append(sql)
+        return whole(sql)
+
+    monkeypatch.setattr(sqlite3, "complete_statement", counted)
+    page = "INSERT INTO pages VALUES ('" + "a &amp; b;\n" * 1_000 + "');"
+    trigger = "CREATE TEMP TRIGGER t AFTER INSERT ON pages BEGIN SELECT ';'; SELECT 2; END;"
+    assert texts(f"{page}\n{page} -- ; \n{trigger}", SQLITE_SYNTAX) == [page, page, trigger]
+    # At the three ends within the trigger alone.
+    assert len(asked) == 3
+
+
 def test_mariadbs_delimiter_is_a_command_of_its_own() -> None:
     body = "CREATE PROCEDURE p() BEGIN SELECT 1; SELECT '\\';'; END$$"
     sql = f"DELIMITER $$\n{body}\nDELIMITER ;\nSELECT `;` # ;\n, 2;"

@@ -153,7 +153,7 @@ async def test_an_empty_way_back_removes_the_rows_alone(versions: Versions, fold
 async def test_a_changed_file_is_refused_by_every_verb(versions: Versions, folder: Folder, verb: str) -> None:
     name = table(folder, 1)
     await versions.up()
-    folder[name] = (folder.path / name).read_text() + "-- more\n"
+    folder[name] = (folder.path / name).read_text().replace("INSERT", "-- more\nINSERT")
     assert (await versions.status()).drifted == [name]
     with pytest.raises(MigrationError, match=f"changed since applied: {name}") as refusal:
         await getattr(versions, verb)()

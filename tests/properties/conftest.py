@@ -1,5 +1,7 @@
 """Open handles that a whole module shares: Hypothesis runs a test's body many times."""
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack
@@ -7,11 +9,17 @@ from typing import TypeVar
 
 import pytest
 
-from conftest import POSTGRES_WORDS, SQLITE_WORDS, Backend
+from conftest import MARIA_WORDS, POSTGRES_WORDS, SQLITE_WORDS, Backend
 from rowstead import DB
-from servers import Server, with_driver
+from servers import MariaDatabase, Server, with_driver
 
 T = TypeVar("T")
+
+
+CATALOGUES = {
+    "sqlite": "sqlite_schema WHERE name",
+    "mariadb": "information_schema.tables WHERE table_schema = database() AND table_name",
+}
 
 
 class Handles:
@@ -35,23 +43,31 @@ class Handles:
     def empty(self, table: str, ddl: Callable[[Backend], str]) -> None:
         """The table is there and has no rows, on every backend."""
         for backend, db in self.databases.values():
-            there = "pg_tables WHERE tablename" if backend.is_postgres else "sqlite_schema WHERE name"
+            there = CATALOGUES.get(backend.name, "pg_tables WHERE tablename")
             if self.run(db.fetchval(f"SELECT 1 FROM {there} = $1", table)):
                 self.run(db.execute(f"DELETE FROM {table}"))
             else:
                 self.run(db.execute(backend.ddl(ddl(backend))))
 
 
-@pytest.fixture(scope="module")
-def handles(postgres_server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Handles]:
-    """SQLite, asyncpg and psycopg, each with a database of its own."""
-    path = tmp_path_factory.mktemp("properties") / "test.sqlite"
+OTHERS, MARIADB = "sqlite asyncpg psycopg", "mariadb"
+
+
+@pytest.fixture(scope="module", params=[OTHERS, MARIADB])
+def handles(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Handles]:
+    """SQLite, asyncpg and psycopg together, then MariaDB, each with a database of its own."""
     with ExitStack() as stack:
         runner = stack.enter_context(asyncio.Runner())
-        backends = [Backend("sqlite", f"sqlite:///{path}", SQLITE_WORDS)]
-        for name in ("asyncpg", "psycopg"):
-            database = stack.enter_context(postgres_server.database())
-            backends.append(Backend(name, with_driver(database.url, name), POSTGRES_WORDS))
+        backends: list[Backend] = []
+        if request.param == MARIADB:
+            backends.append(Backend(MARIADB, stack.enter_context(MariaDatabase.made()).url, MARIA_WORDS))
+        else:
+            path = tmp_path_factory.mktemp("properties") / "test.sqlite"
+            backends.append(Backend("sqlite", f"sqlite:///{path}", SQLITE_WORDS))
+            server: Server = request.getfixturevalue("postgres_server")
+            for name in ("asyncpg", "psycopg"):
+                database = stack.enter_context(server.database())
+                backends.append(Backend(name, with_driver(database.url, name), POSTGRES_WORDS))
         databases: dict[str, tuple[Backend, DB]] = {}
         for backend in backends:
             db = runner.run(DB.from_url(backend.url))

@@ -28,9 +28,8 @@ class Item(Row):
 
 def items_ddl(backend: Backend) -> str:
     # Texts in one order everywhere: by code point.
-    text = 'TEXT COLLATE "C"' if backend.is_postgres else "TEXT"
-    return (
-        f"CREATE TABLE items (id {{int}} PRIMARY KEY, n {{bigint}}, s {text}, price {{decimal}}, ok {{bool}})"
+    return backend.ddl(
+        "CREATE TABLE items (id {int} PRIMARY KEY, n {bigint}, s {sorted_text}, price {decimal}, ok {bool})"
     )
 
 

@@ -25,8 +25,9 @@ class Account(Row):
 
 
 def accounts_ddl(backend: Backend) -> str:
-    text = 'TEXT COLLATE "C"' if backend.is_postgres else "TEXT"
-    return f"CREATE TABLE accounts (id {{int}} PRIMARY KEY, code {text} NOT NULL UNIQUE, n {{int}})"
+    return backend.ddl(
+        "CREATE TABLE accounts (id {int} PRIMARY KEY, code {sorted_text} NOT NULL UNIQUE, n {int})"
+    )
 
 
 class Undone(Exception):

@@ -1,6 +1,7 @@
 """The databases that the repository's tests run on, reached by a `PersistEngine`.
 
-`place` is a SQLite file, or an empty PostgreSQL by either driver; `engine` is a `PersistEngine` on it.
+`place` is a SQLite file, an empty PostgreSQL by either driver, or an empty MariaDB; `engine` is a
+`PersistEngine` on it.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ class Place:
         return self.name == "sqlite"
 
     @property
-    def is_postgresql(self) -> bool:
-        return self.name in ("asyncpg", "psycopg")
+    def is_maria(self) -> bool:
+        return self.name == "mariadb"
 
 
 def place_named(name: str, request: pytest.FixtureRequest, folder: Path) -> Place:
@@ -41,11 +42,14 @@ def place_named(name: str, request: pytest.FixtureRequest, folder: Path) -> Plac
         file = folder / "test.sqlite"
         return Place(name, f"sqlite+aiosqlite:///{file}", f"sqlite:///{file}")
     # Asked for only here, so that a test on SQLite needs no server.
+    if name == "mariadb":
+        url = request.getfixturevalue("mariadb_url")
+        return Place(name, with_driver(url, "asyncmy"), url)
     url = with_driver(request.getfixturevalue("postgres_url"), name)
     return Place(name, url, url)
 
 
-@pytest.fixture(params=["sqlite", "asyncpg", "psycopg"])
+@pytest.fixture(params=["sqlite", "asyncpg", "psycopg", "mariadb"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     """Each database in turn."""
     return place_named(request.param, request, tmp_path)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import enum
-import math
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -63,7 +62,7 @@ class Case:
 
 CASES = [
     Case("int", int, [-(2**63), -1, 0, 1, 2**40, 2**63 - 1]),
-    Case("float", float, [-math.inf, -1.5, 0.0, 3.0, 1e300]),
+    Case("float", float, [-1e300, -1.5, 0.0, 3.0, 1e300]),
     Case("bool", bool, [False, True]),
     Case("str", str, ["", "A", "a", "a'b\\", "zä🎈", "{", '"'], ordered=False),
     Case("bytes", bytes, [b"", b"\x00\xff", b"a"]),
@@ -303,7 +302,7 @@ EXPECTED_DDL = {
     "sqlite": "id INTEGER, n NUMERIC, u TEXT, at TEXT, took INTEGER, data TEXT, name VARCHAR, ok BOOLEAN",
     "postgresql": "id BIGINT, n NUMERIC, u UUID, at TIMESTAMP WITH TIME ZONE, took INTERVAL, data JSONB, "
     "name VARCHAR, ok BOOLEAN",
-    "mysql": "id BIGINT, n DECIMAL(65, 24), u CHAR(36) CHARACTER SET ascii COLLATE ascii_bin, "
+    "mysql": "id BIGINT, n DECIMAL(65, 30), u CHAR(36) CHARACTER SET ascii COLLATE ascii_bin, "
     "at DATETIME(6), took BIGINT, data LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin, "
     "name VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin, ok BOOL",
     "mssql": "id BIGINT, n NUMERIC, u UNIQUEIDENTIFIER, at DATETIMEOFFSET, took DATETIME, "

@@ -19,6 +19,7 @@ from rowstead import DB, Row
 from rowstead.errors import (
     ConflictError,
     DuplicateError,
+    IntegrityError,
     NotNullError,
     TransactionFailed,
     UndefinedColumnError,
@@ -510,3 +511,26 @@ async def test_names_in_filters_are_attributes_and_where_unambiguous_columns(ses
     assert [o.key async for o in things.iterate(order="size", batch_size=1)] == [2, 1]
     with pytest.raises(UndefinedColumnError, match="did you mean 'label'"):
         await things.find({"lable": "a"})
+
+
+async def test_on_a_database_that_only_sqlalchemy_knows_its_half_works(
+    engine: PersistEngine, sessions: Sessions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine.session()[0].dialect, "driver", "elsewhere")
+    async with sessions() as session:
+        docs = BaseRepository(session, Doc)
+        doc, _ = await docs.add_all([Doc(title="a"), Doc(title="b")], commit=True)
+        assert await docs.find_by(title="a", price=None) is doc
+        assert await docs.first() is doc
+        assert await docs.get(str(doc.id)) is doc
+        await docs.delete(doc)
+        assert await docs.count() == 1
+        assert [d.title for d in await docs.all()] == ["b"]
+        with pytest.raises(UndefinedColumnError):
+            await docs.find_by(titel="a")
+        with pytest.raises(ValidationError, match=r"elsewhere; known: .*sqlite\+aiosqlite"):
+            await docs.find({"title": "a"})
+        session.add(User(name="a", email="x"))
+        session.add(User(name="b", email="x"))
+        with pytest.raises(IntegrityError):
+            await docs.save(doc)

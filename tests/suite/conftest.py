@@ -9,9 +9,8 @@ import pytest
 from conftest import Backend, backend_of
 from type_cases import CASES, Case
 
-NOT_ON_MARIADB = frozenset({"test_one_language.py", "test_rows_defects_migrations.py"})
-"""The first makes its tables by the kit, which keeps nothing there; the second wants schema changes undone.
-What migrations do there is in tests/migrations."""
+NOT_ON_MARIADB = frozenset({"test_rows_defects_migrations.py"})
+"""It wants schema changes undone. What migrations do there is in tests/migrations."""
 CASES_BY_NAME = {case.name: case for case in CASES}
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import datetime
-from collections.abc import AsyncIterator
-from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -14,9 +12,7 @@ from conftest import MARIA_WORDS
 from rowstead import (
     DB,
     CheckError,
-    ConflictError,
     DataError,
-    DisconnectedError,
     DuplicateError,
     ForeignKeyError,
     Inc,
@@ -26,8 +22,6 @@ from rowstead import (
     Row,
     RowsteadError,
     StatementError,
-    StatementTimeout,
-    TransactionFailed,
     UndefinedColumnError,
     UndefinedTableError,
     UnreachableError,
@@ -36,55 +30,13 @@ from rowstead import (
 )
 from rowstead.kit import AsyncDatabase
 from servers import with_driver
-
-pytestmark = pytest.mark.mariadb
-LIBRARIES = ("asyncmy", "aiomysql")
-
-
-class User(Row):
-    __table__ = "users"
-    id: int | None = None
-    email: str | None = None
-    nick: str | None = None
-    n: int = 0
-
-
-USERS = (
-    "CREATE TABLE users (id INTEGER AUTO_INCREMENT PRIMARY KEY, email VARCHAR(100) UNIQUE,"
-    " nick VARCHAR(100) UNIQUE, n INTEGER NOT NULL DEFAULT 0 CHECK (n >= 0))"
+from suite.maria import (
+    User,
+    db_by_each_library,  # noqa: F401
+    library_of,
 )
 
-
-# ruff: noqa: ASYNC110  (what runs on the server can only be asked)
-
-
-@pytest.fixture(params=LIBRARIES)
-async def db(request: pytest.FixtureRequest, maria_url: str) -> AsyncIterator[DB]:
-    """An open handle by each library, on a database with users."""
-    async with await DB.from_url(with_driver(maria_url, request.param)) as handle:
-        await handle.execute(USERS)
-        yield handle
-
-
-async def processes(db: DB, text: str) -> list[str]:
-    """The statements that run on the server now and hold this text."""
-    found = await db.fetch("SELECT info FROM information_schema.processlist WHERE info LIKE $1", f"{text}%")
-    return [row["info"] for row in found]
-
-
-async def gone(db: DB, text: str) -> bool:
-    """Whether no such statement runs any more; the server is asked until it is so."""
-    async with asyncio.timeout(10):
-        while await processes(db, text):
-            await asyncio.sleep(0.01)
-    return True
-
-
-async def there(db: DB, text: str) -> None:
-    async with asyncio.timeout(10):
-        while not await processes(db, text):
-            await asyncio.sleep(0.01)
-
+pytestmark = pytest.mark.mariadb
 
 # ── the libraries ────────────────────────────────────────────────────────────────────────────
 
@@ -117,12 +69,12 @@ async def test_one_statement_per_call(db: DB) -> None:
     assert await db.count(User) == 0
 
 
-async def test_a_password_and_a_name_may_hold_anything(db: DB, maria_url: str) -> None:
-    name = maria_url.rpartition("/")[2]
+async def test_a_password_and_a_name_may_hold_anything(db: DB, mariadb_url: str) -> None:
+    name = mariadb_url.rpartition("/")[2]
     await db.execute("CREATE USER 'ö@x'@'127.0.0.1' IDENTIFIED BY 'pä/ß:@ %'")
     try:
         await db.execute(f"GRANT SELECT ON `{name}`.* TO 'ö@x'@'127.0.0.1'")
-        host = maria_url.rpartition("@")[2]
+        host = mariadb_url.rpartition("@")[2]
         login = "%C3%B6%40x:p%C3%A4%2F%C3%9F%3A%40%20%25"
         async with await DB.from_url(with_driver(f"mysql://{login}@{host}", library_of(db))) as other:
             assert await other.count(User) == 0
@@ -134,11 +86,6 @@ async def test_a_password_and_a_name_may_hold_anything(db: DB, maria_url: str) -
         assert "refused" in str(told.value)
     finally:
         await db.execute("DROP USER 'ö@x'@'127.0.0.1'")
-
-
-def library_of(db: DB) -> str:
-    driver: Any = db.database.driver
-    return driver._library.name
 
 
 @pytest.mark.parametrize("sql_mode", ["", "NO_BACKSLASH_ESCAPES", "ANSI_QUOTES", "NO_BACKSLASH_ESCAPES,ANSI"])
@@ -157,6 +104,15 @@ async def test_values_are_values_in_every_mode_of_the_session(db: DB, sql_mode: 
             assert await tx.count(User, where={"email": {"starts_with": attack}}) >= 1
         assert await tx.count(User) == len(attacks)
     assert await db.fetchval("SELECT @@sql_mode LIKE '%STRICT_ALL%'") == 1
+
+
+async def test_a_parameter_is_one_only_where_it_stands_by_itself(db: DB) -> None:
+    sql = "SELECT 'it\\'s $1', \"\\\"$1\", $1, '100%', `$1` FROM (SELECT 5 AS `$1`) t # $1 too\n -- $1"
+    (row,) = await db.database.fetch(sql, "' OR 1=1 -- ")
+    assert list(row.values()) == ["it's $1", '"$1', "' OR 1=1 -- ", "100%", 5]
+    assert await db.fetchval("SELECT $2 - $1", 3, 10) == 7
+    with pytest.raises(ValidationError, match=r"1 parameter\(s\), but 2"):
+        await db.fetch("SELECT $1", 1, 2)
 
 
 async def test_half_a_character_is_refused_before_it_is_sent(db: DB) -> None:
@@ -233,6 +189,13 @@ async def test_an_upsert_by_one_key_never_changes_a_row_that_another_key_found(d
     await db.insert_many([User(id=1, email="a", nick="x"), User(id=2, email="b", nick="y")])
     changed = await db.insert(User(email="a", n=5), on_conflict="upsert", conflict_target="email")
     assert changed == User(id=1, email="a", nick="x", n=5)
+    # The named key finds a row, whatever else of the new row another one has.
+    found = await db.insert(User(id=1, email="b", n=7), on_conflict="upsert", conflict_target="email")
+    assert found == User(id=2, email="b", nick="y", n=7)
+    many = [User(id=1, email="b", n=0), User(id=9, email="z", n=1)]
+    stored = await db.insert_many(many, on_conflict="upsert", conflict_target="email", returning=True)
+    assert [(user.id, user.n) for user in stored] == [(2, 0), (9, 1)]
+    assert await db.delete(User(id=9)) == 1
     for row in (User(email="new", nick="x", n=9), User(id=1, email="new", n=9)):
         with pytest.raises(DuplicateError):
             await db.insert(row, on_conflict="upsert", conflict_target="email")
@@ -285,209 +248,6 @@ async def test_updates_of_one_row_at_once_each_give_their_own_result(db: DB) -> 
     assert sorted(user.n for user in changed if user) == list(range(1, 41))
 
 
-# ── transactions ─────────────────────────────────────────────────────────────────────────────
-
-COMMITTING = [
-    "CREATE TABLE more (id INTEGER)",
-    "  -- a comment\n/* another */ drop table users",
-    "ALTER TABLE users ADD COLUMN x INTEGER",
-    "TRUNCATE users",
-    "RENAME TABLE users TO others",
-    "GRANT SELECT ON *.* TO nobody",
-    "LOCK TABLES users WRITE",
-    "SET autocommit = 1",
-    "SET @@session.autocommit = ON",
-    "SET SESSION sort_buffer_size = 300000, autocommit = 1",
-    "CREATE OR REPLACE VIEW v AS SELECT 1",
-]
-
-
-@pytest.mark.parametrize("statement", COMMITTING)
-async def test_a_statement_that_would_commit_the_block_is_refused_and_not_sent(
-    db: DB, statement: str
-) -> None:
-    with pytest.raises(KeyError):
-        async with db.transaction() as tx:
-            await tx.insert(User(email="a"))
-            with pytest.raises(UsageError, match="would commit this transaction block"):
-                await tx.execute(statement)
-            assert await tx.count(User) == 1
-            raise KeyError
-    assert await db.count(User) == 0
-
-
-async def test_a_temporary_table_is_none_of_these(db: DB) -> None:
-    with pytest.raises(KeyError):
-        async with db.transaction() as tx:
-            await tx.insert(User(email="a"))
-            await tx.execute("CREATE TEMPORARY TABLE t (id INTEGER)")
-            await tx.execute("INSERT INTO t VALUES (1)")
-            await tx.execute("DROP TEMPORARY TABLE t")
-            raise KeyError
-    assert await db.count(User) == 0
-
-
-async def test_a_statement_that_ended_the_block_all_the_same_is_told(db: DB) -> None:
-    await db.execute("CREATE PROCEDURE sly() BEGIN COMMIT; END")
-    for statement in ("CALL sly()", "/*! CREATE TABLE more (id INTEGER) */"):
-        with pytest.raises(UsageError, match="ended this transaction block"):
-            async with db.transaction() as tx:
-                await tx.insert(User(email=statement))
-                await tx.execute(statement)
-    assert await db.count(User) == 2, "what the message says: it is committed"
-
-
-async def test_a_function_in_a_transaction_loses_no_update(db: DB) -> None:
-    await db.insert(User(id=1))
-
-    async def add(tx: DB) -> None:
-        user = await tx.get(User, id=1)
-        assert user is not None
-        await tx.update(User(id=1, n=user.n + 1))
-
-    await asyncio.gather(*(db.transaction(add, max_retries=100) for _ in range(20)))
-    assert (await db.get(User, id=1)) == User(id=1, n=20)
-
-
-async def test_a_block_at_the_servers_own_level_is_told_of_a_change_it_did_not_see(db: DB) -> None:
-    # The control of the test above: here nothing is retried, and a lost update is an error, not silence.
-    await db.insert(User(id=1))
-    with pytest.raises(ConflictError):
-        async with db.transaction() as tx:
-            assert (await tx.get(User, id=1)) == User(id=1)
-            await db.update(User(id=1, n=5))
-            await tx.update(User(id=1, n=1))
-    assert (await db.get(User, id=1)) == User(id=1, n=5)
-
-
-async def test_a_deadlock_undoes_the_whole_transaction_and_can_be_tried_again(db: DB) -> None:
-    await db.insert_many([User(id=1), User(id=2)])
-    ready = asyncio.Barrier(2)
-
-    async def block(first: int, second: int) -> None:
-        async with db.transaction() as tx:
-            await tx.update(User(id=first, n=1))
-            await ready.wait()
-            async with tx.transaction() as inner:
-                await inner.update(User(id=second, n=2))
-
-    results = await asyncio.gather(block(1, 2), block(2, 1), return_exceptions=True)
-    (error,) = [result for result in results if result is not None]
-    assert isinstance(error, (ConflictError, TransactionFailed))
-    assert error.retryable
-    assert {(user.id, user.n) for user in await db.query(User)} in ({(1, 1), (2, 2)}, {(1, 2), (2, 1)})
-
-
-async def test_a_lock_that_is_waited_for_too_long_undoes_the_whole_transaction(db: DB) -> None:
-    await db.insert_many([User(id=1), User(id=2)])
-    async with db.transaction() as holder:
-        await holder.update(User(id=1, n=5))
-        with pytest.raises(ConflictError, match="the whole transaction is rolled back"):
-            async with db.transaction() as tx:
-                await tx.execute("SET SESSION innodb_lock_wait_timeout = 1")
-                await tx.update(User(id=2, n=7))
-                await tx.update(User(id=1, n=7))
-    assert [(user.id, user.n) for user in await db.query(User, order="id")] == [(1, 5), (2, 0)]
-
-
-async def test_tasks_never_share_a_transaction(db: DB) -> None:
-    async def block(number: int) -> None:
-        with suppress(KeyError):
-            async with db.transaction() as tx:
-                await tx.insert_many([User(email=f"{number}{part}") for part in "xyz"])
-                await asyncio.sleep(0)
-                if number % 2:
-                    raise KeyError
-
-    await asyncio.gather(*(block(number) for number in range(12)))
-    wanted = sorted(f"{number}{part}" for number in range(0, 12, 2) for part in "xyz")
-    assert [user.email for user in await db.query(User, order="email")] == wanted
-
-
-async def test_isolation_levels_and_reading_only(db: DB) -> None:
-    async with db.transaction(isolation="read committed") as tx:
-        assert await tx.count(User) == 0
-        await db.insert(User(email="a"))
-        assert await tx.count(User) == 1
-    async with db.transaction(isolation="repeatable read") as tx:
-        assert await tx.count(User) == 1
-        await db.insert(User(email="b"))
-        assert await tx.count(User) == 1
-    with pytest.raises(RowsteadError) as told:
-        async with db.transaction(readonly=True) as tx:
-            await tx.insert(User(email="c"))
-    assert told.value.code == "READ_ONLY"
-    assert await db.insert(User(email="d")), "no level and no mode is left behind"
-
-
-# ── cancellation, kills, timeouts ────────────────────────────────────────────────────────────
-
-
-async def test_a_cancelled_statement_stops_on_the_server_and_leaks_nothing(db: DB) -> None:
-    pool: Any = db.database.driver.pool
-    for _ in range(5):
-        task = asyncio.create_task(db.fetch("SELECT SLEEP(100)"))
-        await there(db, "SELECT SLEEP")
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        assert await gone(db, "SELECT SLEEP")
-    assert not pool.holders()
-    assert await db.count(User) == 0
-
-
-async def test_a_cancelled_block_leaves_no_lock_and_no_row(db: DB) -> None:
-    await db.insert(User(id=1))
-    locked = asyncio.Event()
-
-    async def block() -> None:
-        async with db.transaction() as tx:
-            await tx.update(User(id=1, n=1))
-            locked.set()
-            await tx.fetch("SELECT SLEEP(100)")
-
-    task = asyncio.create_task(block())
-    await locked.wait()
-    await there(db, "SELECT SLEEP")
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    async with asyncio.timeout(10):
-        assert await db.update(User(id=1, n=5)) == User(id=1, n=5)
-
-
-async def test_a_block_whose_connection_is_killed_is_undone_and_the_next_one_works(db: DB) -> None:
-    with pytest.raises(DisconnectedError):
-        async with db.transaction() as tx:
-            await tx.insert(User(email="a"))
-            number = await tx.fetchval("SELECT connection_id()")
-            await db.execute(f"KILL CONNECTION {number}")
-            await tx.insert(User(email="b"))
-    assert await db.count(User) == 0
-    assert await db.insert(User(email="c"))
-
-
-async def test_a_statement_that_takes_too_long_is_stopped(db: DB, maria_url: str) -> None:
-    url = with_driver(maria_url, library_of(db))
-    async with await DB.from_url(url, statement_timeout=0.2) as hasty:
-        with pytest.raises(StatementTimeout):
-            await hasty.fetch(
-                "SELECT count(*) FROM information_schema.columns a, information_schema.columns b, "
-                "information_schema.columns c"
-            )
-        await hasty.execute("SET SESSION max_error_count = 10")  # reset before its next turn
-        assert await hasty.fetchval("SELECT @@max_statement_time") == pytest.approx(0.2)
-
-
-async def test_a_session_is_ours_again_after_raw_sql_changed_it(db: DB) -> None:
-    for change in ("SET time_zone = '+05:00'", "SET NAMES latin1", "SET sql_mode = ''", "SET @mine = 1"):
-        await db.execute(change)
-    seen = await db.fetchrow(
-        "SELECT @@time_zone AS zone, @@collation_connection AS c, @@autocommit AS a, @mine AS m"
-    )
-    assert seen == {"zone": "+00:00", "c": "utf8mb4_nopad_bin", "a": 1, "m": None}
-
-
 # ── errors ───────────────────────────────────────────────────────────────────────────────────
 
 ERRORS: list[tuple[str, type[RowsteadError], dict[str, str]]] = [
@@ -528,20 +288,20 @@ async def test_what_the_server_refuses_has_its_class_and_names(
 # ── what is not there ────────────────────────────────────────────────────────────────────────
 
 
-async def test_the_kit_says_that_it_keeps_nothing_here(maria_url: str) -> None:
+async def test_the_kit_says_that_it_keeps_nothing_here(mariadb_url: str) -> None:
     for opens in (
-        lambda: AsyncDatabase.open(maria_url),
-        lambda: AsyncDatabase.create(maria_url, {"tables": []}),
+        lambda: AsyncDatabase.open(mariadb_url),
+        lambda: AsyncDatabase.create(mariadb_url, {"tables": []}),
     ):
         with pytest.raises(UsageError, match="the kit keeps no databases on mariadb"):
             await opens()
 
 
-async def test_regular_expressions_and_replicas_are_refused_by_name(db: DB, maria_url: str) -> None:
+async def test_regular_expressions_and_replicas_are_refused_by_name(db: DB, mariadb_url: str) -> None:
     with pytest.raises(ValidationError, match="mariadb has no regular expressions"):
         await db.query(User, where={"email": {"~": "a"}})
     with pytest.raises(ValidationError, match="replicas are PostgreSQL's"):
-        await DB.from_url(maria_url, replicas=[maria_url])
+        await DB.from_url(mariadb_url, replicas=[mariadb_url])
 
 
 async def test_a_column_of_no_one_type_gives_a_number_as_its_declared_type_does(db: DB) -> None:

@@ -21,7 +21,7 @@ class Item(Row):
 
 @pytest.fixture
 async def items(db: DB, backend: Backend) -> DB:
-    await db.execute(backend.ddl("CREATE TABLE items (id {serial_pk}, name TEXT)"))
+    await db.execute(backend.ddl("CREATE TABLE items (id {serial_pk}, name {text})"))
     await db.insert_many([Item(name=name) for name in "abcdef"])
     return db
 

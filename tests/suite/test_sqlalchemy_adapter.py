@@ -22,17 +22,20 @@ from rowstead.errors import (
 )
 from rowstead.plan import ServerTyped
 from rowstead.sqlalchemy import SQLAlchemyAdapter
+from servers import with_driver
 
 
-@pytest.fixture(params=["sqlite", "asyncpg", "psycopg"])
+@pytest.fixture(params=["sqlite", "asyncpg", "psycopg", "asyncmy", "aiomysql"])
 async def engine(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[AsyncEngine]:
     if request.param == "sqlite":
         url = f"sqlite+aiosqlite:///{tmp_path / 'a.db'}"
+    elif request.param in ("asyncmy", "aiomysql"):
+        url = with_driver(request.getfixturevalue("mariadb_url"), request.param)
     else:
         url = request.getfixturevalue("postgres_url").replace("postgresql:", f"postgresql+{request.param}:")
     engine = create_async_engine(url)
     async with engine.begin() as connection:
-        json = "TEXT" if request.param == "sqlite" else "JSONB"
+        json = {"sqlite": "TEXT", "asyncmy": "JSON", "aiomysql": "JSON"}.get(request.param, "JSONB")
         await connection.execute(text(f"CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT, data {json})"))
     yield engine
     await engine.dispose()
@@ -48,7 +51,8 @@ async def lent(driver: Any) -> AsyncIterator[Any]:
 
 
 def marks(driver: Any, count: int) -> str:
-    return ", ".join("?" if driver.paramstyle == "qmark" else f"${n}" for n in range(1, count + 1))
+    mark = {"qmark": "?", "format": "%s"}.get(driver.paramstyle, "${}")
+    return ", ".join(mark.format(n) for n in range(1, count + 1))
 
 
 async def names(engine: AsyncEngine) -> list[str]:
@@ -142,16 +146,16 @@ async def test_json_is_stored_as_json_whatever_sqlalchemy_made_of_the_driver(eng
     async with engine.begin() as connection:
         driver = SQLAlchemyAdapter(connection)
         document = {"price": decimal.Decimal("1.5"), "list": [1, None]}
-        value: Any = {"psycopg": ServerTyped(document), "sqlite": '{"list":[1,null],"price":"1.5"}'}.get(
-            driver.codec, document
-        )
+        as_text = '{"list":[1,null],"price":"1.5"}'
+        values = {"psycopg": ServerTyped(document), "sqlite": as_text, "mysql": as_text}
+        value: Any = values.get(driver.codec, document)
         async with lent(driver) as ours:
             await ours.execute(f"INSERT INTO t (id, data) VALUES (1, {marks(driver, 1)})", (value,))
             if driver.dialect.copy:
                 assert await ours.copy_in(None, "t", ["id", "data"], [(2, value)]) == 1
-        stored = (
-            await connection.execute(text("SELECT CAST(data AS TEXT) FROM t WHERE id = 1"))
-        ).scalar_one()
+        whole = "CHAR" if driver.codec == "mysql" else "TEXT"
+        found = await connection.execute(text(f"SELECT CAST(data AS {whole}) FROM t WHERE id = 1"))
+        stored = found.scalar_one()
     assert stored.replace(" ", "") in ('{"list":[1,null],"price":"1.5"}', '{"price":"1.5","list":[1,null]}')
 
 

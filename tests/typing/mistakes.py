@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import assert_type
 
+from sqlalchemy.orm import Mapped, mapped_column
+
 from rowstead import DB, Row
+from rowstead.repository import Base, BaseRepository
 from rowstead.sync import DB as SyncDB
 
 
@@ -16,6 +19,12 @@ class User(Row):
 
 class NoRow:
     id: int
+
+
+class Thing(Base):
+    __tablename__ = "things"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
 
 
 async def mistakes(db: DB, sync_db: SyncDB) -> None:
@@ -30,3 +39,12 @@ async def mistakes(db: DB, sync_db: SyncDB) -> None:
         pass
     with db.transaction():  # wrong
         pass
+
+
+async def mistakes_with_repositories(repo: BaseRepository[Thing]) -> None:
+    thing = await repo.get(1)
+    print(thing.name)  # wrong
+    assert_type(await repo.all(), list[User])  # wrong
+    await repo.save(User(name="a"))  # wrong
+    await repo.bulk_insert([{"name": "a"}], on_conflict="replace")  # wrong
+    await repo.find({"name": "a"}, deleted="gone")  # wrong

@@ -62,7 +62,9 @@ def redo(arguments: argparse.Namespace) -> int:
     return _move(
         arguments,
         "redo",
-        lambda dialect, style, progress: redo_plan(folder, dialect, style, on_event=progress),
+        lambda dialect, style, progress: redo_plan(
+            folder, dialect, style, lock_timeout=arguments.lock_timeout, on_event=progress
+        ),
         lambda dialect, style: preview_down_plan(folder, dialect, style),
     )
 
@@ -110,7 +112,9 @@ def _up(arguments: argparse.Namespace, command: str, to: int | None) -> int:
     return _move(
         arguments,
         command,
-        lambda dialect, style, progress: up_plan(folder, dialect, style, on_event=progress, **options),
+        lambda dialect, style, progress: up_plan(
+            folder, dialect, style, lock_timeout=arguments.lock_timeout, on_event=progress, **options
+        ),
         lambda dialect, style: preview_up_plan(folder, dialect, style, **options),
     )
 
@@ -120,7 +124,9 @@ def _down(arguments: argparse.Namespace, command: str, to: int | None) -> int:
     return _move(
         arguments,
         command,
-        lambda dialect, style, progress: down_plan(folder, dialect, style, to=to, on_event=progress),
+        lambda dialect, style, progress: down_plan(
+            folder, dialect, style, to=to, lock_timeout=arguments.lock_timeout, on_event=progress
+        ),
         lambda dialect, style: preview_down_plan(folder, dialect, style, to=to),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from rowstead.cli.command import Command
+from rowstead.cli.migrate_arguments import lock_option
 
 FOLDER = "migrations"
 
@@ -30,6 +31,7 @@ def _migrations(command: argparse.ArgumentParser) -> None:
 
 def _moving(command: argparse.ArgumentParser) -> None:
     _migrations(command)
+    lock_option(command)
     command.add_argument(
         "--dry-run", action="store_true", help="print what would be done, after every check; write nothing"
     )

@@ -17,12 +17,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from rowstead.cli import output
 from rowstead.cli.db_place import answer, models_of
+from rowstead.cli.engines import as_ours
 from rowstead.codegen.models import find_models
 from rowstead.config import DatabaseConfigSchema
 from rowstead.drivers.addresses import MEMORY
-from rowstead.drivers.joined import translator
-from rowstead.drivers.sqlalchemy import known_as
-from rowstead.drivers.sqlalchemy_errors import translated
 from rowstead.migrations.comparing import (
     Change,
     Decision,
@@ -133,15 +131,12 @@ async def _on_connection(database: DatabaseConfigSchema, work: Callable[[sa.Conn
 
 
 async def _on_engine(engine: AsyncEngine, work: Callable[[sa.Connection], T]) -> T:
-    _, codec, _ = known_as(engine.dialect)
+    reached: list[object] = []
     try:
-        async with engine.connect() as connection:
-            return await connection.run_sync(work)
-    except Exception as error:
-        ours = translated(error, translator(codec))
-        if ours is None or ours is error:
-            raise
-        raise ours from error
+        with as_ours(engine, reached):
+            async with engine.connect() as connection:
+                reached.append(connection)
+                return await connection.run_sync(work)
     finally:
         await engine.dispose()
 

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from rowstead.cli import output
 from rowstead.cli.db_place import answer, models_of
+from rowstead.cli.engines import as_ours
 from rowstead.codegen.models import find_models
 from rowstead.config import DatabaseConfigSchema
 from rowstead.repository import PersistEngine
@@ -37,8 +38,13 @@ def init(arguments: argparse.Namespace) -> int:
 
 
 async def _create(database: DatabaseConfigSchema, metadata: Sequence[sa.MetaData]) -> list[str]:
-    async with PersistEngine(database) as engines, engines.engine().begin() as connection:
-        return await connection.run_sync(_create_missing, metadata)
+    reached: list[object] = []
+    async with PersistEngine(database) as engines:
+        engine = engines.engine()
+        with as_ours(engine, reached):
+            async with engine.begin() as connection:
+                reached.append(connection)
+                return await connection.run_sync(_create_missing, metadata)
 
 
 def _create_missing(connection: sa.Connection, metadata: Iterable[sa.MetaData]) -> list[str]:

@@ -20,8 +20,9 @@ from rowstead.migrations import files, migrate_plan, preview_plan, status_plan
 def migrate(arguments: argparse.Namespace) -> int:
     """Apply what is pending, or with --dry-run say what that would be."""
     directory: str = arguments.directory
-    run = _preview if arguments.dry_run else _apply
-    return _answer(arguments, lambda url: run(directory, url, arguments.json))
+    if arguments.dry_run:
+        return _answer(arguments, lambda url: _preview(directory, url, arguments.json))
+    return _answer(arguments, lambda url: _apply(directory, url, arguments.lock_timeout, arguments.json))
 
 
 def status(arguments: argparse.Namespace) -> int:
@@ -43,13 +44,15 @@ def _answer(arguments: argparse.Namespace, command: Callable[[str], int]) -> int
         return output.failure(error, url, arguments.json)
 
 
-def _apply(directory: str, url: str, as_json: bool) -> int:
+def _apply(directory: str, url: str, lock_timeout: float, as_json: bool) -> int:
     progress = output.Progress()
     try:
         applied = asyncio.run(
             run_plan(
                 make_driver(url, ONE_CONNECTION),
-                lambda dialect, style: migrate_plan(directory, dialect, style, on_event=progress),
+                lambda dialect, style: migrate_plan(
+                    directory, dialect, style, lock_timeout=lock_timeout, on_event=progress
+                ),
             )
         )
     finally:

@@ -13,8 +13,27 @@ def _folder(command: argparse.ArgumentParser) -> None:
     command.add_argument("--json", action="store_true", help="print the result as one JSON object")
 
 
+def lock_option(command: argparse.ArgumentParser) -> None:
+    """How long to wait for another runner."""
+    command.add_argument(
+        "--lock-timeout",
+        metavar="SECONDS",
+        type=_seconds,
+        default=60.0,
+        help="how long to wait for another runner to end; else 60",
+    )
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 <= seconds < float("inf"):
+        raise ValueError(text)
+    return seconds
+
+
 def _migrate(command: argparse.ArgumentParser) -> None:
     _folder(command)
+    lock_option(command)
     command.add_argument(
         "--dry-run", action="store_true", help="print what would be applied, after every check; write nothing"
     )

@@ -33,7 +33,11 @@ UNREACHABLE = 3
 
 def result(value: Mapping[str, Any], lines: Sequence[str], as_json: bool) -> None:
     """Print a command's result, for people or for programs."""
-    print(json.dumps(value, ensure_ascii=False) if as_json else "\n".join(lines), flush=True)
+    try:
+        print(json.dumps(value, ensure_ascii=False) if as_json else "\n".join(lines), flush=True)
+    except BrokenPipeError:
+        # Whoever read it has enough; what was done is done, and its exit code stands.
+        sys.stdout = None
 
 
 def say(message: str) -> None:
@@ -82,7 +86,11 @@ def failure(error: Exception, url: str, as_json: bool) -> int:
         told: dict[str, Any] = {"error": {"code": code, "message": message}}
         if isinstance(error, MigrationError):
             told["applied"] = list(error.applied)
-        print(json.dumps(told, ensure_ascii=False), flush=True)
+        try:
+            print(json.dumps(told, ensure_ascii=False), flush=True)
+        except BrokenPipeError:
+            # Whoever read it has enough; the exit code tells that it failed.
+            sys.stdout = None
     say(f"error: {message}")
     return exit_code(error)
 

@@ -254,7 +254,12 @@ def _factory(model: type, name: str, column: sa.Column[Any]) -> Callable[[], Any
     if not callable(made) and isinstance(column.default, CallableColumnDefault):
         # SQLAlchemy wraps what takes no context.
         made = getattr(column.default.arg, "__wrapped__", None)
-    return made if callable(made) and is_importable(made) else None
+    return made if callable(made) and _is_public(made) and is_importable(made) else None
+
+
+def _is_public(thing: Any) -> bool:
+    path = f"{getattr(thing, '__module__', '_')}.{getattr(thing, '__qualname__', '_')}"
+    return not any(part.startswith("_") for part in path.split("."))
 
 
 def is_importable(thing: Any) -> bool:

@@ -53,7 +53,9 @@ def find_models(module: str, folder: Path | None = None) -> Models:
     if not any(held.tables for held in metadata):
         raise ValidationError(f"module {module} defines no SQLAlchemy model; {_hint(found)}")
     try:
-        orm.configure_mappers()
+        # Not all of the process: others' models are no business of this module.
+        for registry in _registries(found, dict.fromkeys(mapped)):
+            registry.configure(cascade=True)
     except SQLAlchemyError as error:
         raise ValidationError(f"the models of {module} do not fit together: {error}") from error
     own = [cls for cls in mapped if _within(cls.__module__, module)]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rowstead.errors import ValidationError, did_you_mean
+from rowstead.errors import UsageError, ValidationError, did_you_mean
 
 if TYPE_CHECKING:
     from sqlalchemy.engine.default import DefaultDialect
@@ -89,6 +89,8 @@ class Dialect:
     """Our function that turns an element of a JSON list back to bytes where lists travel as JSON."""
     nulls_are_high: bool
     """Whether NULL sorts above every value unless told."""
+    null_sorts_free: bool
+    """Whether a column of which the condition says that it is NULL costs nothing in ORDER BY."""
     places_nulls: bool
     """Whether ORDER BY knows NULLS FIRST and NULLS LAST."""
     key_may_be_null: bool
@@ -99,6 +101,8 @@ class Dialect:
     """Whether constraints can be added to a table later (and a foreign key's table must be there first)."""
     typed_columns: bool
     """Whether the server holds a value to its column's type (SQLite does not)."""
+    conflicts_alone: bool
+    """Whether writes that are transactions of their own conflict with each other, with nothing kept then."""
     one_writer: bool
     """Whether only one transaction may write at a time (and begins by taking that right)."""
     levels: bool
@@ -179,6 +183,15 @@ class Dialect:
             return (f"BEGIN{chosen}{access}",)
         begin = f"START TRANSACTION{access}"
         return (begin,) if level is None else (f"SET TRANSACTION{chosen}", begin)
+
+    def require_transactional(self, statement: str) -> None:
+        """Raise UsageError for a statement (from its first word on) that would commit an open transaction."""
+        if self.commits_by_itself is not None and self.commits_by_itself.match(statement):
+            raise UsageError(
+                f"`{' '.join(statement.split()[:2])} …` would commit this transaction block: {self.name} "
+                "commits by itself for such a statement. Run it outside the block, by the database's own "
+                "handle, or in a migration"
+            )
 
 
 def isolation_level(name: str) -> str:

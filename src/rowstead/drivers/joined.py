@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from functools import partial
+from importlib import import_module
 from typing import Any, cast
 
 from rowstead.drivers import sqlite_errors
@@ -32,7 +35,20 @@ def translator(codec: str) -> Translate:
         from rowstead.drivers.psycopg_errors import translate
 
         return translate
+    if codec == "mysql":
+        from rowstead.drivers.mysql_errors import translate
+
+        return partial(translate, own=_mysql_errors())
     return sqlite_errors.translate
+
+
+def _mysql_errors() -> tuple[type[Exception], ...]:
+    """The errors of the libraries for MariaDB that are installed, which SQLAlchemy may use."""
+    found: list[type[Exception]] = []
+    for module in ("asyncmy.errors", "pymysql.err"):
+        with suppress(ModuleNotFoundError):
+            found.append(import_module(module).MySQLError)
+    return tuple(found)
 
 
 class Wrapper:
@@ -53,9 +69,20 @@ class Wrapper:
 
             self._shapes = self._shapes or Shapes()
             return PsycopgConnection(raw, self._shapes)
+        if self._codec == "mysql":
+            from rowstead.drivers.mysql import MySQLConnection
+            from rowstead.drivers.mysql_asynchronous import Library
+
+            # Its session is its owner's: it is never reset from here, nor its statements killed.
+            library = Library(type(raw).__module__.partition(".")[0])
+            return MySQLConnection(raw, library, "", None, _nobodys)
         connection = AiosqliteConnection(raw)
         await connection.prepare()
         return connection
+
+
+def _nobodys(_thread: int) -> None:
+    """Who owns the connection ends its statements."""
 
 
 class AiosqliteConnection:
@@ -101,11 +128,12 @@ class AiosqliteConnection:
             return cursor.rowcount
 
     async def fetch_many(self, text: str, rows: Sequence[Sequence[Any]]) -> list[Record | None]:
-        found: list[Record | None] = []
-        for row in rows:
-            records = await self.fetch(text, row)
-            found.append(records[0] if records else None)
-        return found
+        def run() -> list[Record | None]:
+            return [next(iter(connection.execute(text, row).fetchall()), None) for row in rows]
+
+        connection = self.raw._conn
+        # One hop to aiosqlite's thread for all of them, where its own methods would take one for each.
+        return await self.raw._execute(run)
 
     async def copy_in(
         self, schema: str | None, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]

@@ -13,7 +13,7 @@ from typing import Any, cast
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
-from rowstead.dialects import POSTGRESQL, SQLITE, Dialect
+from rowstead.dialects import MARIADB, POSTGRESQL, SQLITE, Dialect
 from rowstead.drivers.base import Connection
 from rowstead.drivers.joined import BEGIN, Wrapper, translator
 from rowstead.drivers.sqlalchemy_errors import translated
@@ -25,6 +25,11 @@ KNOWN: Mapping[tuple[str, str], tuple[Dialect, str, str]] = {
     ("postgresql", "psycopg"): (POSTGRESQL, "psycopg", "numeric_dollar"),
     ("postgresql", "psycopg_async"): (POSTGRESQL, "psycopg", "numeric_dollar"),
     ("sqlite", "aiosqlite"): (SQLITE, "sqlite", "qmark"),
+    **{
+        (name, driver): (MARIADB, "mysql", "format")
+        for name in ("mysql", "mariadb")
+        for driver in ("asyncmy", "aiomysql")
+    },
 }
 """SQLAlchemy's (dialect, driver) -> our dialect, codec and parameter style."""
 

@@ -1,8 +1,9 @@
 """SQLAlchemy engines on which a transaction means what it means elsewhere in Rowstead.
 
-On SQLite: foreign keys, WAL, commits that survive a power cut, the functions that our statements call, and
-transactions that begin when their first statement comes, as writers if that writes. On PostgreSQL: the
-search path. Knows no configuration, no model and no statement of anybody's.
+On all: one in which a statement failed is not committed. On SQLite: foreign keys, WAL, commits that survive a
+power cut, the functions that our statements call, and transactions that begin when their first statement
+comes, as writers if that writes. On PostgreSQL: the search path. On MariaDB: sessions as ours are. Knows no
+configuration, no model and no statement of anybody's.
 """
 
 from __future__ import annotations
@@ -22,18 +23,14 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from rowstead.dialects import DIALECTS, SQLITE
 from rowstead.dialects import isolation_level as standard_level
+from rowstead.drivers import sqlalchemy_mysql
 from rowstead.drivers.joined import AiosqliteConnection
-from rowstead.drivers.mysql_settings import CHARSET, HAS_SNAPSHOT_ISOLATION, SNAPSHOT_ISOLATION, SQL_MODE
+from rowstead.drivers.sqlalchemy_failures import refuse_failed_commits
 from rowstead.drivers.sqlite_connection import LONGEST_NAP, MEMORY, Settings
 from rowstead.errors import ValidationError
 
 LOCK_TIMEOUT = 30.0
 """Seconds that a statement waits for another's lock on a SQLite file."""
-
-JOINED_SESSION = (
-    f"SET NAMES {CHARSET} COLLATE {CHARSET}_nopad_bin, sql_mode = '{SQL_MODE}', time_zone = '+00:00'"
-)
-"""As our own sessions of MariaDB begin, but for who commits: here that is SQLAlchemy's."""
 
 _AUTOCOMMIT = "AUTOCOMMIT"
 _STRICTEST = "serializable"
@@ -59,6 +56,7 @@ def make_engine(
     given = _merged(_timeouts(url, connect_timeout), prepare.arguments(url, level), arguments)
     engine = _created(url, given)
     prepare.listen(engine, url, schema, level)
+    refuse_failed_commits(engine)
     return engine
 
 
@@ -179,16 +177,12 @@ _MARKS: Mapping[str, str] = {"asyncpg": "$1"}
 
 
 class _MySQL(_Preparation):
+    def arguments(self, url: URL, level: str | None) -> dict[str, Any]:
+        creator = partial(sqlalchemy_mysql.connect, url.get_driver_name())
+        return super().arguments(url, level) | {"connect_args": {"async_creator_fn": creator}}
+
     def listen(self, engine: AsyncEngine, url: URL, schema: str | None, level: str | None) -> None:
-        event.listen(engine.sync_engine, "connect", _begin_session)
-
-
-def _begin_session(connection: Any, _record: Any) -> None:
-    """A session in UTC, in which what does not fit is an error and texts are compared exactly."""
-    cursor = connection.cursor()
-    cursor.execute(HAS_SNAPSHOT_ISOLATION)
-    cursor.execute(JOINED_SESSION + (SNAPSHOT_ISOLATION if cursor.fetchall() else ""))
-    cursor.close()
+        event.listen(engine.sync_engine, "connect", sqlalchemy_mysql.begin_session)
 
 
 class _SQLite(_Preparation):

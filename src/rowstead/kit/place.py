@@ -57,7 +57,7 @@ def _not_a_file(place: str | PathLike[str]) -> str:
     dialect = DIALECTS[parse(text).database] if "://" in text else None
     if dialect is not None and not dialect.keeps_schemas:
         raise UsageError(
-            f"the kit keeps no databases on {dialect.name}, whose schema changes cannot be undone: use a file, "
-            "or PostgreSQL; typed rows and the repository work there"
+            f"the kit keeps no databases on {dialect.name}, whose schema changes cannot be undone: use a "
+            "file, or PostgreSQL; typed rows and the repository work there"
         )
     return text

@@ -86,6 +86,26 @@ class BoundSlots(Slots):
         return _bound([_operand(column, v) for v in next(self._values)], ARRAY(column.via))
 
 
+class KeptSlots(Slots):
+    """Parameters without values, for a statement that is kept: `held` makes those of one execution.
+
+    For conditions that do nothing but compare columns that have a SQLAlchemy type.
+    """
+
+    def __init__(self, dialect: Dialect, codec: str) -> None:
+        super().__init__(dialect, codec)
+        self._held: list[Encode] = []
+
+    def operand(self, column: Column) -> BindParameter[Any]:
+        self._held.append(_holding(column))
+        return sa.bindparam(f"v{len(self._held) - 1}", type_=column.via)
+
+    def held(self, values: Sequence[Any]) -> dict[str, Any]:
+        """The parameters of one execution, by name."""
+        pairs = enumerate(zip(self._held, values, strict=True))
+        return {f"v{number}": hold(value) for number, (hold, value) in pairs}
+
+
 def _bound(value: Any, type_: Any) -> BindParameter[Any]:
     return sa.bindparam(None, value, type_=type_, unique=True)
 
@@ -94,12 +114,24 @@ _NUMBERS = (Kind.INT, Kind.FLOAT)
 
 
 def _operand(column: Column, value: Any) -> Any:
-    if column.kind in _NUMBERS and type(value) is bool:
-        raise ValidationError(
-            f"column {column.name!r} holds numbers, and {value} is none; write {int(value)}",
-            column=column.name,
-        )
-    return held(column)(value)
+    return _holding(column)(value)
+
+
+def _holding(column: Column) -> Encode:
+    """What holds an operand to its column: as a value of it, but True is no number."""
+    hold = held(column)
+    if column.kind not in _NUMBERS:
+        return hold
+
+    def hold_number(value: Any) -> Any:
+        if type(value) is bool:
+            raise ValidationError(
+                f"column {column.name!r} holds numbers, and {value} is none; write {int(value)}",
+                column=column.name,
+            )
+        return hold(value)
+
+    return hold_number
 
 
 # Mapped classes
@@ -134,6 +166,10 @@ class ModelTable:
     def column(self, name: str) -> Column:
         """The column of an attribute, or of that name; UndefinedColumnError with a suggestion."""
         return self.named.column(name)
+
+    def attribute(self, name: str) -> str:
+        """The attribute of this name, or that of the column; UndefinedColumnError with a suggestion."""
+        return self.attributes[self.column(name).name]
 
     def expression(self, name: str) -> Expression:
         """The attribute that holds a column of `table`, as a session's statement spells it."""

@@ -26,6 +26,7 @@ _TIME = "%Y%m%d%H%M%S"
 _FIRST_TIME = 10**13
 """A version from here on is a time; numbers by hand do not come so far."""
 _LONGEST_NAME = 100
+_CLAIM = ".claim"
 
 
 class Numbering(Enum):
@@ -53,14 +54,19 @@ def write_new(
         path.mkdir(parents=True, exist_ok=True)
         while True:
             version = _next(path, numbering, now or datetime.datetime.now(datetime.UTC))
-            file = path / f"{version}_{slug}.sql"
+            # Whoever makes this file has the version; it becomes the migration when it is whole. One that a
+            # killed process left takes its version with it, and no more.
+            claim = path / f".{version}{_CLAIM}"
             try:
-                with file.open("x", encoding="utf-8", newline="\n") as new:
+                with claim.open("x", encoding="utf-8", newline="\n") as new:
                     new.write(text)
             except FileExistsError:
-                # Somebody made it in this moment.
                 continue
-            return file
+            if _is_taken(path, int(version)):
+                # Its claim ended between our look and our own.
+                claim.unlink()
+                continue
+            return claim.rename(path / f"{version}_{slug}.sql")
     except OSError as error:
         raise StorageError(f"cannot write a migration into {folder}: {error.strerror}") from error
 
@@ -81,7 +87,7 @@ def slug_of(name: str) -> str:
 
 
 def _next(folder: Path, numbering: Numbering | None, now: datetime.datetime) -> str:
-    highest = max((goose.version_of(file) for file in goose.files(folder)), default=0)
+    highest = max((*_versions(folder), *_claimed(folder)), default=0)
     by_time = highest >= _FIRST_TIME or not highest if numbering is None else numbering is Numbering.TIME
     if by_time:
         # Two within a second, and a colleague whose clock is ahead.
@@ -92,3 +98,17 @@ def _next(folder: Path, numbering: Numbering | None, now: datetime.datetime) -> 
             "them: leave out --numbered"
         )
     return f"{highest + 1:05d}"
+
+
+def _versions(folder: Path) -> list[int]:
+    return [goose.version_of(file) for file in goose.files(folder)]
+
+
+def _claimed(folder: Path) -> list[int]:
+    """The versions whose files are being written."""
+    names = [file.name[1:].removesuffix(_CLAIM) for file in folder.glob(f".*{_CLAIM}")]
+    return [int(name) for name in names if name.isdecimal()]
+
+
+def _is_taken(folder: Path, version: int) -> bool:
+    return version in _versions(folder)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from rowstead.errors import did_you_mean
 from rowstead.migrations import lint_rules as rules
-from rowstead.migrations.facts import Facts
+from rowstead.migrations.capabilities import Facts
 from rowstead.migrations.formats import goose, plain
 from rowstead.migrations.formats.plain import read_text
 from rowstead.migrations.lint_rules import RULES, Level, Rule, Where
@@ -22,7 +22,8 @@ from rowstead.migrations.lint_statements import Read, read
 from rowstead.migrations.migration import Migration
 from rowstead.migrations.split import Statement, Syntax
 
-_ALLOW = re.compile(r"--\s*rowstead:\s*allow\s+(?P<rules>[^\n]*)")
+# Words behind the names say why.
+_ALLOW = re.compile(r"--\s*rowstead:\s*allow\s+(?P<rules>[\w/-]+(?:\s*,\s*[\w/-]+)*)")
 _UP = re.compile(r"^-- \+goose Up\b", re.IGNORECASE | re.MULTILINE)
 _DOWN = re.compile(r"^-- \+goose Down\b", re.IGNORECASE | re.MULTILINE)
 
@@ -77,33 +78,34 @@ class _AnyValue(Mapping[str, str]):
 
 def lint(file: File, dialect: str, syntax: Syntax, down: bool = False) -> list[Finding]:
     """What the rules for a database say of a file, by line; of its way back too where asked."""
-    found = [*_of(file, file.migration.up, dialect, syntax)]
-    if down:
-        found += _of(file, file.migration.down or (), dialect, syntax)
     allowed = _Allowed(file, syntax)
-    kept = [finding for finding in found if not allowed.allows(finding)]
-    return sorted([*kept, *allowed.unknown()], key=lambda finding: (finding.line, finding.rule))
+    statements = (file.migration.up, (file.migration.down or ()) if down else ())
+    found = [f for part in statements for f in _of(file, part, dialect, syntax, allowed)]
+    return sorted([*found, *allowed.unknown()], key=lambda finding: (finding.line, finding.rule))
 
 
-def _of(file: File, statements: Sequence[Statement], dialect: str, syntax: Syntax) -> Iterator[Finding]:
+def _of(
+    file: File, statements: Sequence[Statement], dialect: str, syntax: Syntax, allowed: _Allowed
+) -> Iterator[Finding]:
     every = [read(statement, syntax) for statement in statements]
     applying = [rule for rule in RULES if dialect in rule.dialects]
     new: set[str] = set()
-    holding: list[tuple[Read, str | None]] = []
+    found: list[tuple[Read, Rule]] = []
     for one in every:
         if one.created is not None:
             new.add(one.created)
-        broken = [rule for rule in applying if _breaks(one, rule, file.migration.transactional)]
-        broken = [rule for rule in broken if rule.on_new_tables or one.table not in new]
-        broken = [rule for rule in broken if not _is_rebuild(rule, one, every)]
-        yield from (_finding(file, one, rule) for rule in broken)
-        if any(rule.holds_lock for rule in broken):
-            holding.append((one, one.table))
+        for rule in applying:
+            risky = _breaks(one, rule, file.migration.transactional) and not _is_rebuild(rule, one, every)
+            if risky and (rule.on_new_tables or one.table not in new):
+                found.append((one, rule))
     if dialect in rules.REBUILD.dialects:
-        yield from (_finding(file, one, rules.REBUILD) for one in _unguarded(every))
-    if dialect in rules.TOGETHER.dialects and file.migration.transactional:
-        if len({table for _, table in holding}) > 1:
-            yield _finding(file, holding[1][0], rules.TOGETHER)
+        found += [(one, rules.REBUILD) for one in _unguarded(every)]
+    kept = [(one, rule) for one, rule in found if not allowed.allows(one.statement.line, rule.name)]
+    holding = {one.table: one for one, rule in reversed(kept) if rule.holds_lock}
+    if dialect in rules.TOGETHER.dialects and file.migration.transactional and len(holding) > 1:
+        last = max(holding.values(), key=lambda one: one.statement.line)
+        kept += [(last, rules.TOGETHER)]
+    yield from (_finding(file, one, rule) for one, rule in kept)
 
 
 def _breaks(one: Read, rule: Rule, transactional: bool) -> bool:
@@ -152,11 +154,11 @@ class _Allowed:
         self._first = file.text.count("\n", 0, up.start()) + 1 if up else 0
         self._comments = list(_comments(file.text, syntax))
 
-    def allows(self, finding: Finding) -> bool:
-        """Whether a comment allows it."""
+    def allows(self, line: int, rule: str) -> bool:
+        """Whether a comment allows a rule for the statement that begins on a line."""
         return any(
-            finding.rule in names and (line < self._first or self._statement(line) == finding.line)
-            for line, names in self._comments
+            rule in names and (at < self._first or self._statement(at) == line)
+            for at, names in self._comments
         )
 
     def unknown(self) -> Iterator[Finding]:
@@ -182,7 +184,7 @@ def _comments(text: str, syntax: Syntax) -> Iterator[tuple[int, tuple[str, ...]]
     for token in syntax.tokens(text):
         found = _ALLOW.match(token.text) if token.kind == "comment" else None
         if found is not None:
-            yield line, tuple(re.split(r"[\s,]+", found["rules"].strip()))
+            yield line, tuple(re.split(r"\s*,\s*", found["rules"]))
         line += token.text.count("\n")
 
 

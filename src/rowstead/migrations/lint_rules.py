@@ -58,16 +58,22 @@ _SQLITE = frozenset({"sqlite"})
 _SERVERS = _PG | _MARIADB
 
 _OUTSIDE = "in a file with `-- +goose NO TRANSACTION`"
-_ADD = r"ADD (?:COLUMN )?(?:IF NOT EXISTS )?(?!CONSTRAINT\b|CHECK\b|FOREIGN\b|UNIQUE\b|PRIMARY\b|EXCLUDE\b|INDEX\b|KEY\b)"
+_NO_COLUMN = "CONSTRAINT|CHECK|FOREIGN|UNIQUE|PRIMARY|EXCLUDE|INDEX|KEY|PARTITION"
+_ADD = rf"ADD (?:COLUMN )?(?:IF NOT EXISTS )?(?!(?:{_NO_COLUMN})\b)"
+_VALUED = "DEFAULT|GENERATED|AS|SERIAL|BIGSERIAL|SMALLSERIAL|AUTO_INCREMENT|IDENTITY"
 _ALTER = r"ALTER (?:COLUMN )?\S+ "
 _ADD_CONSTRAINT = r"ADD (?:CONSTRAINT \S+ )?"
-# What gives another value in each row; what else a default may be is computed once.
-_STABLE = "NOW|CURRENT_TIMESTAMP|CURRENT_DATE|CURRENT_TIME|LOCALTIMESTAMP|LOCALTIME|CURRENT_USER|SESSION_USER|STATEMENT_TIMESTAMP|TRANSACTION_TIMESTAMP|ARRAY|CAST|COALESCE|JSONB_BUILD_OBJECT|JSON_BUILD_OBJECT|TO_TIMESTAMP|MAKE_DATE|UPPER|LOWER"
+# They give one value for all rows, so that it is kept once; any other function may give many.
+_STABLE = (
+    "NOW|CURRENT_TIMESTAMP|LOCALTIMESTAMP|CURRENT_TIME|LOCALTIME|STATEMENT_TIMESTAMP|TRANSACTION_TIMESTAMP"
+    "|CAST|COALESCE|UPPER|LOWER|TO_TIMESTAMP|MAKE_DATE|JSON_BUILD_OBJECT|JSONB_BUILD_OBJECT|VARCHAR|CHAR|NUMERIC"
+)
 
 RULES: tuple[Rule, ...] = (
     _rule(
         "concurrently-in-transaction", Level.ERROR,
-        r"(CREATE (UNIQUE )?INDEX|DROP INDEX|REINDEX\b.*?) CONCURRENTLY\b|ALTER TABLE\b.*\bDETACH PARTITION\b.*\bCONCURRENTLY\b",
+        r"(CREATE (UNIQUE )?INDEX|DROP INDEX|REINDEX\b.*?) CONCURRENTLY\b"
+        r"|ALTER TABLE\b.*\bDETACH PARTITION\b.*\bCONCURRENTLY\b",
         "the server refuses it inside a transaction",
         f"put it alone {_OUTSIDE}",
         dialects=_PG, in_transaction=True, on_new_tables=True,
@@ -92,14 +98,14 @@ RULES: tuple[Rule, ...] = (
     ),
     _rule(
         "add-column-not-null", Level.ERROR,
-        _ADD + r"(?!.*\b(DEFAULT|GENERATED|AS|SERIAL|BIGSERIAL|SMALLSERIAL|AUTO_INCREMENT|IDENTITY)\b).*\bNOT NULL\b",
+        _ADD + rf"(?!.*\b({_VALUED})\b).*\bNOT NULL\b",
         "it fails where the table has rows",
         "give it a DEFAULT, or add it without NOT NULL, fill it, and say NOT NULL afterwards",
         where=Where.ACTION, dialects=_PG | _SQLITE, holds_lock=True,
     ),
     _rule(
         "add-column-implicit-value", Level.WARN,
-        _ADD + r"(?!.*\b(DEFAULT|GENERATED|AS|AUTO_INCREMENT)\b).*\bNOT NULL\b",
+        _ADD + rf"(?!.*\b({_VALUED})\b).*\bNOT NULL\b",
         "rows that are there silently get 0, an empty text or a date of zeros",
         "give it a DEFAULT, or add it without NOT NULL, fill it, and say NOT NULL afterwards",
         where=Where.ACTION, dialects=_MARIADB,
@@ -161,7 +167,8 @@ RULES: tuple[Rule, ...] = (
         dialects=_SERVERS,
     ),
     _rule(
-        "drop-column", Level.WARN, r"DROP (COLUMN\b|(?!CONSTRAINT\b|INDEX\b|KEY\b|PRIMARY\b|FOREIGN\b|CHECK\b|PARTITION\b)\S+( CASCADE| RESTRICT)?$)",
+        "drop-column", Level.WARN,
+        rf"DROP (COLUMN\b|(?!(?:{_NO_COLUMN})\b)\S+( CASCADE| RESTRICT)?$)",
         "its values are lost, and whoever still uses it fails",
         "deploy a version that does not use it, and drop it in a later release",
         where=Where.ACTION, holds_lock=True,
@@ -195,7 +202,7 @@ RULES: tuple[Rule, ...] = (
     ),
     _rule(
         "algorithm-copy", Level.WARN,
-        r"(MODIFY|CHANGE)\b|CONVERT TO\b|DROP PRIMARY KEY\b|ORDER BY\b|ENGINE\b|ALGORITHM (= )?COPY\b|FORCE\b",
+        r"(MODIFY|CHANGE|CONVERT TO|DROP PRIMARY KEY|ORDER BY|ENGINE|FORCE)\b|ALGORITHM (= )?COPY\b",
         "the table may be copied while nobody can write to it",
         "say ALGORITHM=INPLACE, LOCK=NONE, by which the server refuses rather than copies; or a tool "
         "that changes the schema online",

@@ -86,17 +86,12 @@ def _reports(squawk: str, file: File) -> list[dict[str, Any]]:
     command = [squawk, "--reporter", "json", "--stdin-filepath", file.path.name]
     if file.migration.transactional:
         command.append("--assume-in-transaction")
+    text = without_way_back(file)
     try:
         done = subprocess.run(
-            command,
-            input=without_way_back(file),
-            capture_output=True,
-            text=True,
-            timeout=_LONGEST,
-            check=False,
+            command, input=text, capture_output=True, text=True, timeout=_LONGEST, check=False
         )
         return json.loads(done.stdout)
     except (OSError, subprocess.TimeoutExpired, json.JSONDecodeError) as error:
-        raise OperationalError(
-            f"{squawk} gave no answer for {file.path.name} ({error}); try --no-squawk"
-        ) from error
+        problem = f"{squawk} gave no answer for {file.path.name} ({error}); try --no-squawk"
+        raise OperationalError(problem) from error

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
+from rowstead.errors import RowsteadError
 from rowstead.migrations.lock import pauses, timed_out
 from rowstead.plan import Call, Finally, Pinned, Plan, Record, Sleep, first_value
 
@@ -61,7 +62,11 @@ class NamedLock:
 
 
 def _release(name: str) -> Plan[None]:
-    yield Call(f"SELECT RELEASE_LOCK('{name}')", (), list, writes=True)
+    try:
+        yield Call(f"SELECT RELEASE_LOCK('{name}')", (), list, writes=True)
+    except RowsteadError:
+        # The connection broke, and the lock went with it.
+        return
 
 
 def _set(name: str, kind: str, value: str) -> Call[Any]:

@@ -19,6 +19,9 @@ from typing import NamedTuple
 HEAD = 32
 """How many tokens of a statement are kept: enough to know what it does and to what."""
 
+_LEGIBLE = 4
+"""Shorter values than this are hidden in messages only where they stand as words of their own."""
+
 _BLANK = frozenset({"space", "comment"})
 _TRANSACTION_WORDS = frozenset({"BEGIN", "COMMIT", "END", "ROLLBACK", "ABORT", "SAVEPOINT", "RELEASE"})
 _TRANSACTION_PAIRS = frozenset({("START", "TRANSACTION"), ("PREPARE", "TRANSACTION")})
@@ -41,16 +44,26 @@ class Statement:
     """The first tokens, without comments; words as they were written."""
     hidden: tuple[tuple[str, str], ...] = ()
     """Values that came from elsewhere, maybe passwords, each with what stood for it in the file."""
+    lacks: str | None = None
+    """What it needs that is not there, so that it cannot run."""
+
+    written: str | None = None
+    """The text as it stands in the file, where that is another one."""
 
     @property
     def shown(self) -> str:
         """The text as it may be shown and kept."""
-        return self.showing(self.text)
+        return self.showing(self.text) if self.written is None else self.written
 
     def showing(self, message: str) -> str:
         """The message without the values that are hidden, the longest first: one may hold another."""
         for value, written in sorted(self.hidden, key=lambda pair: -len(pair[0])):
-            message = message.replace(value, written)
+            if len(value) < _LEGIBLE:
+                # In the middle of a word it is most likely another.
+                pattern = rf"(?<!\w){re.escape(value)}(?!\w)"
+                message = re.sub(pattern, lambda _, written=written: written, message)
+            else:
+                message = message.replace(value, written)
         return message
 
     @property
@@ -245,14 +258,26 @@ class _AtomicBody:
             self.depth -= 1
 
 
+_TRIGGER = re.compile(r"(EXPLAIN (QUERY PLAN )?)?CREATE (TEMP |TEMPORARY )?TRIGGER\b")
+
+
 def _sqlite_pieces(text: str) -> list[str]:
     pieces: list[str] = []
-    start = 0
-    for mark in re.finditer(";", text):
-        piece = text[start : mark.end()]
-        if sqlite3.complete_statement(piece):
+    start = at = 0
+    words: list[str] = []
+    for token in SQLITE_SYNTAX.tokens(text):
+        at += len(token.text)
+        if token.kind in _BLANK:
+            continue
+        if token.kind != "semicolon":
+            if len(words) < 6:
+                words.append(token.text.upper())
+            continue
+        piece = text[start:at]
+        # Only a trigger has semicolons in it; elsewhere asking at each would cost the square of the length.
+        if not _TRIGGER.match(" ".join(words)) or sqlite3.complete_statement(piece):
             pieces.append(piece)
-            start = mark.end()
+            start, words = at, []
     return [*pieces, text[start:]] if start < len(text) else pieces
 
 

@@ -52,12 +52,14 @@ def require_consistent(status: MigrationStatus, folder: str, recovery: Callable[
 def require_suitable(
     migrations: Sequence[Migration], refuses: Callable[[Statement], str | None], marker: str
 ) -> None:
-    """Raise ValidationError if a statement begins or ends a transaction, or cannot stand in a migration.
+    """Raise ValidationError if a statement begins or ends a transaction, lacks something, or cannot be here.
 
     `refuses` gives the reason why a statement cannot; `marker` says which line asks for no transaction.
     """
     for migration in migrations:
         for statement in migration.up:
+            if statement.lacks is not None:
+                raise ValidationError(statement.lacks)
             place = f"{migration.name} line {statement.line}"
             reason = refuses(statement)
             if reason is not None:
@@ -71,10 +73,15 @@ def require_suitable(
 
 
 def _has_drifted(migration: Migration, entry: Entry) -> bool:
-    if entry.checksum is None or entry.checksum == migration.checksum:
+    same = entry.checksum is None or entry.checksum == migration.checksum
+    if entry.progress is None:
+        return not same
+    # No checksum proves a way back, which can be written when the way forth was gone already; what a person
+    # settled is not proven either.
+    if same and (not entry.undoing or entry.done is None):
         return False
     # Of an interrupted migration only what is done may not change: the rest may need mending.
     statements = (migration.down or ()) if entry.undoing else migration.up
-    if entry.progress is None or entry.done is None or entry.progress > len(statements):
+    if entry.done is None or entry.progress > len(statements):
         return True
     return entry.done != digest_of(statements[: entry.progress])

@@ -122,7 +122,8 @@ class VersionedRunner(Runner):
 
     def _recovery(self, name: str) -> str:
         id = next((migration.id for migration in self._migrations if migration.name == name), name)
-        return f"DELETE FROM {TABLE} WHERE version_id = {id}"
+        # What is half done is known to our ledger only.
+        return f"DELETE FROM {TABLE} WHERE version_id = {id};\n  {ledgers.recovery(id, self._source)}"
 
     # Carrying out
 

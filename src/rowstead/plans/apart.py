@@ -1,23 +1,61 @@
-"""Writes that take several statements where the database lacks a clause: UPDATE … RETURNING, ON CONFLICT.
+"""Writes row by row, and those that take several statements where the database lacks a clause: UPDATE …
+RETURNING, ON CONFLICT.
 
-Each is one transaction, or a savepoint of the one that is open.
+A refused INSERT is looked into: was it refused by the key that is meant, or by another one?
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 from rowstead.dialects import Dialect
 from rowstead.errors import DuplicateError
 from rowstead.language.conditions import read
-from rowstead.language.shapes import VALUE
-from rowstead.plan import Atomic, Call, Plan
+from rowstead.language.shapes import IF_NEW, VALUE, Shape
+from rowstead.plan import Atomic, Call, Many, ManyReturning, Plan, Record, Trying
+from rowstead.sentinels import Inc
 from rowstead.statements.builders import Target
-from rowstead.statements.compiled import Compiler
+from rowstead.statements.compiled import Compiled, Compiler
 from rowstead.tables.schema import Table
+from rowstead.values.columnar import Columnar
 
 R = TypeVar("R")
+
+
+class NewRow(NamedTuple):
+    """A row for a table, as an insert takes it: what of it is given in which form, and the values.
+
+    The values are those of VALUE, IF_NEW and Inc (start + by) in order, then what each Inc adds.
+    """
+
+    table: Table
+    given: tuple[tuple[str, Any], ...]
+    values: Sequence[Any]
+
+    def stored(self) -> Mapping[str, Any]:
+        """The values that a new row would have, by column; those that the database makes are missing."""
+        return dict(zip((name for name, form in self.given if _has_value(form)), self.values, strict=False))
+
+    def changes(self, unchanged: Sequence[str]) -> Iterator[tuple[str, Any, list[Any]]]:
+        """(column, form, its values) of what an upsert sets on a row that is there already."""
+        stored = self.stored()
+        increments = iter(self.values[len(stored) :])
+        for name, form in self.given:
+            added = [next(increments)] if form is Inc else []
+            if name not in unchanged and form != IF_NEW:
+                yield name, form, added or ([stored[name]] if form == VALUE else [])
+
+    def key_filter(self, key: Sequence[str]) -> tuple[Shape, list[Any]] | None:
+        """What finds the row that has these columns in common with this one; None where one is not given."""
+        stored = self.stored()
+        if any(stored.get(name) is None for name in key):
+            return None
+        return read({name: {"eq": stored[name]} for name in key}, self.table)
+
+
+def _has_value(form: Any) -> bool:
+    return form in (VALUE, IF_NEW) or form is Inc
 
 
 def reading_back(change: Call[int], row: Call[R]) -> Plan[R | None]:
@@ -32,33 +70,65 @@ def reading_back(change: Call[int], row: Call[R]) -> Plan[R | None]:
     return (yield Atomic(steps()))
 
 
-def ignores_apart(dialect: Dialect, target: Target | None) -> bool:
-    """Whether rows that are there already are found out by what a plain INSERT is refused for."""
-    return target is not None and target.action == "ignore" and dialect.upsert_guard is not None
+def applies_apart(dialect: Dialect, target: Target | None) -> bool:
+    """Whether an insert with this target is looked into when it is refused: no clause names its key."""
+    return target is not None and dialect.upsert_guard is not None
 
 
-def ignoring(
-    compiler: Compiler,
-    table: Table,
-    insert: Call[R],
-    target: Target,
-    given: tuple[tuple[str, Any], ...],
-    values: Sequence[Any],
-    otherwise: Any,
-) -> Plan[Any]:
-    """Insert one row, or do nothing where `target` names a key that a row has already: then `otherwise`.
+def inserting(compiler: Compiler, row: NewRow, insert: Call[R], target: Target, otherwise: Any) -> Plan[Any]:
+    """Insert one row, as `target` says where there is one with its key: `otherwise` is what ignoring gives.
 
-    `values` are those of `given` that are VALUE, in order. DuplicateError where another key refused it.
+    DuplicateError where another key refused it.
     """
     try:
-        return (yield Atomic(_alone(insert)))
+        return (yield Trying(insert))
     except DuplicateError:
-        if target.key is not None and not (yield from _is_there(compiler, table, target.key, given, values)):
-            raise
-    return otherwise
+        pass
+    if target.action == "ignore":
+        if target.key is None or (yield from _is_there(compiler, row, target.key)):
+            return otherwise
+    else:
+        # Two rows are there, and the one that is meant was not the first that was found.
+        changed = yield from _changing(compiler, row, insert, target)
+        if changed is not None:
+            return changed
+    # Refused as before; or stored, if what was in its way is gone.
+    return (yield insert)
 
 
-def inserting_what_is_not_there(
+def one_by_one(
+    compiler: Compiler,
+    table: Table,
+    given: tuple[tuple[str, Any], ...],
+    rows: Sequence[Sequence[Any]],
+    target: Target | None,
+    returning: bool,
+) -> Plan[Any]:
+    """Insert rows by a statement of one; how many were written, or for each what is stored or None."""
+    columns = table.all if returning else ()
+    compiled = compiler.get(("insert", table, given, target, columns))
+    sent = _sent(compiled, compiled.bind_many(rows), table, returning)
+    if target is None or not applies_apart(compiler.dialect, target):
+        return (yield from sent)
+    each = inserting_each(compiler, table, given, rows, target, returning)
+    if target.action == "ignore":
+        return (yield Atomic(each))
+    try:
+        return (yield Atomic(sent))
+    except DuplicateError:
+        # Some row has the key of one row and another key of another: found out for each.
+        return (yield Atomic(each))
+
+
+def _sent(compiled: Compiled, params: Columnar, table: Table, returning: bool) -> Plan[Any]:
+    if not returning:
+        return (yield Many(compiled.text, params, table.name))
+    records: list[Record | None] = yield ManyReturning(compiled.text, params, table.name)
+    stored = iter(compiled.read_all([r for r in records if r is not None]))
+    return [None if record is None else next(stored) for record in records]
+
+
+def inserting_each(
     compiler: Compiler,
     table: Table,
     given: tuple[tuple[str, Any], ...],
@@ -66,32 +136,42 @@ def inserting_what_is_not_there(
     target: Target,
     returning: bool,
 ) -> Plan[Any]:
-    """The same row by row: how many were inserted, or for each row what was stored, None where it was not."""
+    """As `inserting` for each row; how many were written, or what is stored, None where it was ignored."""
     compiled = compiler.get(("insert", table, given, target, table.all if returning else ()))
     found: list[Any] = []
     for values in rows:
         call = compiled.call(values, compiled.read_one if returning else None)
-        found.append((yield from ignoring(compiler, table, call, target, given, values, None)))
-    return found if returning else sum(row is not None for row in found)
+        row = NewRow(table, given, values)
+        found.append((yield from inserting(compiler, row, call, target, None)))
+    return found if returning else sum(one is not None for one in found)
 
 
-def _alone(call: Call[R]) -> Plan[R]:
-    return (yield call)
-
-
-def _is_there(
-    compiler: Compiler,
-    table: Table,
-    key: tuple[str, ...],
-    given: tuple[tuple[str, Any], ...],
-    values: Sequence[Any],
-) -> Plan[bool]:
+def _is_there(compiler: Compiler, row: NewRow, key: tuple[str, ...]) -> Plan[bool]:
     """Whether a row has this key now."""
-    names = [name for name, form in given if form == VALUE]
-    row = dict(zip(names, values, strict=True))
-    if not set(key) <= set(row):
+    found = row.key_filter(key)
+    if found is None:
         return False
     # As it is now, not as the transaction's snapshot shows it: the row may be younger.
-    where, key_values = read({name: {"eq": row[name]} for name in key}, table)
-    call: Call[list[Any]] = compiler.get(("locked", table, table.all[:1], where)).call(key_values, list)
+    where, values = found
+    call: Call[list[Any]] = compiler.get(("locked", row.table, row.table.all[:1], where)).call(values, list)
     return bool((yield call))
+
+
+def _changing(compiler: Compiler, row: NewRow, insert: Call[Any], target: Target) -> Plan[Any]:
+    """Change the row that has the target's key, and give what `insert` would; None where there is none."""
+    key = target.key or row.table.key
+    found = row.key_filter(key)
+    if found is None:
+        return None
+    where, key_values = found
+    if target.action == "patch":
+        given, values = target.patch, list(row.values[len(row.stored()) :])
+    else:
+        changes = list(row.changes((*key, *row.table.key)))
+        given = tuple((name, form) for name, form, _ in changes)
+        values = [value for _, _, some in changes for value in some]
+    change = compiler.get(("update", row.table, given, where, ())).call([*values, *key_values], None)
+    if insert.read is None:
+        return (yield change) or None
+    reader = compiler.get(("locked", row.table, row.table.all, where))
+    return (yield from reading_back(change, reader.call(key_values, insert.read)))

@@ -16,8 +16,8 @@ from rowstead.errors import ValidationError
 from rowstead.language.conditions import read
 from rowstead.language.expressions import column_encoder, table_clause
 from rowstead.language.shapes import IF_NEW, VALUE
-from rowstead.plan import Atomic, Call, Copy, Many, ManyReturning, Plan, Record
-from rowstead.plans.apart import ignores_apart, inserting_what_is_not_there
+from rowstead.plan import Atomic, Call, Copy, Many, Plan, Record
+from rowstead.plans.apart import one_by_one
 from rowstead.plans.referring import parents_first
 from rowstead.plans.staging import STAGE_FROM, staged_insert
 from rowstead.sentinels import Inc, Now
@@ -154,7 +154,7 @@ def _insert_group(
                 compiler, table, group.given, rows, target, found is not None, server
             )
             return _place(group, stands_for, records, found)
-    records = yield from _one_by_one(compiler, table, group.given, rows, target, found is not None)
+    records = yield from one_by_one(compiler, table, group.given, rows, target, found is not None)
     return _place(group, stands_for, records, found)
 
 
@@ -259,26 +259,6 @@ def _copy(
             yield from zip(*(encode(c) for encode, c in zip(encoders, columns, strict=True)), strict=True)
 
     return Copy(schema, name, names, encoded())
-
-
-def _one_by_one(
-    compiler: Compiler,
-    table: Table,
-    given: Given,
-    rows: Sequence[Sequence[Any]],
-    target: Target | None,
-    returning: bool,
-) -> Plan[Any]:
-    columns = table.all if returning else ()
-    compiled = compiler.get(("insert", table, given, target, columns))
-    if target is not None and ignores_apart(compiler.dialect, target):
-        return (yield Atomic(inserting_what_is_not_there(compiler, table, given, rows, target, returning)))
-    params = compiled.bind_many(rows)
-    if not returning:
-        return (yield Many(compiled.text, params, table.name))
-    records: list[Record | None] = yield ManyReturning(compiled.text, params, table.name)
-    stored = iter(compiled.read_all([r for r in records if r is not None]))
-    return [None if record is None else next(stored) for record in records]
 
 
 def server_table(compiler: Compiler, table: Table) -> Plan[ServerTable]:

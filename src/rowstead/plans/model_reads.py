@@ -71,7 +71,7 @@ def find(
     bounds = [read_count(what, n) for what, n in (("limit", limit), ("offset", offset)) if n is not None]
     key = ("select", table, (), where.shape, terms, limit is not None, offset is not None)
     statement = statements.get(key)
-    return statement.call([*where.values, *bounds], statement.read_all)
+    return statement.call([*where.values, *bounds], statement.rows)
 
 
 def first(statements: ModelStatements, where: Filter) -> Call[Any]:

@@ -61,9 +61,8 @@ class Statement(Protocol):
         """One execution."""
         ...
 
-    @property
-    def read_all(self) -> Callable[[Sequence[Record]], list[Any]]:
-        """What makes rows of its records."""
+    def rows(self, records: Sequence[Record]) -> list[Any]:
+        """What its records are to its caller."""
         ...
 
 
@@ -147,7 +146,7 @@ class Walk:
             full = len(records) == missing
             if full:
                 records = yield from self.with_twins(records)
-            rows.extend(compiled.read_all(records))
+            rows.extend(compiled.rows(records))
             if full:
                 return rows, self.behind(records[-1])
             place = self._parts.index(position.part) + 1
@@ -229,7 +228,7 @@ def counted_page(walk: Walk, limit: int, offset: int, counted: bool) -> Plan[Pag
         shown = yield from walk.with_twins(shown)
         more = total is None or offset + len(shown) < total
     following = walk.token(walk.behind(shown[-1])) if more and shown else None
-    return Page(compiled.read_all(shown), total, offset, limit, following)
+    return Page(compiled.rows(shown), total, offset, limit, following)
 
 
 def following_page(walk: Walk, limit: int, token: str, counted: bool) -> Plan[Page[Any]]:

@@ -100,7 +100,9 @@ class ReadingRepository(Generic[M]):
         `order_by` is one or several of SQLAlchemy's expressions, or a sort: "-created_at,name".
         """
         statement = self.select() if query is None else query
-        terms = self._order_terms(order_by) or model_reads.key_terms(self._model)
+        terms = self._order_terms(order_by)
+        if not terms and model_reads.reads_from(statement, self._model):
+            terms = model_reads.key_terms(self._model)
         found = await self._core.scalars(statement.order_by(*terms).limit(1), self._model)
         return found[0] if found else None
 
@@ -120,6 +122,8 @@ class ReadingRepository(Generic[M]):
         access: Access = FULL_ACCESS,
     ) -> int:
         """How many rows a select gives, its limit and offset heeded; or how many fulfil `where`."""
+        if query is None and where is None and not self._core.is_known:
+            query = self.select()
         if query is None:
             return await self._read(model_reads.count(self._statements, self._filter(where, deleted, access)))
         if where is not None:
@@ -136,6 +140,10 @@ class ReadingRepository(Generic[M]):
         """
         if not equal:
             raise ValidationError("find_by takes attributes and their values: find_by(email=address)")
+        if not self._core.is_known:
+            # On a database that only SQLAlchemy knows.
+            by_attribute = {self._model.attribute(name): value for name, value in equal.items()}
+            return await self.first(self.where().filter_by(**by_attribute))
         return await self._read(model_reads.first(self._statements, self._filter(equal)))
 
     async def find(

@@ -73,8 +73,8 @@ async def seed_if_not_exists(session: AsyncSession, model: type[M], rows: Rows, 
 
     Of rows with one key the first is taken; a row without the key is left out, with a warning in the log.
     Rows that are marked as deleted count. Where the key is unique, what another program inserts at the same
-    time is left as it is, and not counted. Nothing is committed. UndefinedColumnError for a key that the
-    model lacks.
+    time is left as it is, and not counted; MariaDB may end one of the two by a ConflictError, and that one is
+    to run again. Nothing is committed. UndefinedColumnError for a key that the model lacks.
     """
     repository = BaseRepository(session, model)
     read = held(model_table(model).column(key))

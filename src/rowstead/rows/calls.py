@@ -14,7 +14,7 @@ from rowstead.language.ordering import Order, Sort, read_order
 from rowstead.language.shapes import Shape, has_subquery, is_everything, is_plain, listed
 from rowstead.plan import Call, Plan, Record, first_value
 from rowstead.plans import bulk
-from rowstead.plans.apart import ignores_apart, ignoring, reading_back
+from rowstead.plans.apart import NewRow, applies_apart, inserting, reading_back
 from rowstead.plans.paging import Page, Walk, counted_page, following_page
 from rowstead.rows.given import (
     KEY_TYPES,
@@ -196,8 +196,8 @@ def insert(
     given, values = insertable(row, table, target)
     compiled = compiler.get(("insert", table, given, target, table.all))
     call = compiled.stored(values, _stored(row, compiled.read_one))
-    if target is not None and ignores_apart(compiler.dialect, target):
-        return ignoring(compiler, table, call, target, given, values, row)
+    if target is not None and applies_apart(compiler.dialect, target):
+        return inserting(compiler, NewRow(table, given, values), call, target, row)
     if isinstance(values, tuple) and type(conflict_target) in KEPT_TARGETS:
         compiler.keep_again(asked, compiled, picker([name for name, _ in given]))
     return call
@@ -271,10 +271,11 @@ def update(compiler: Compiler, row: R, where: Where) -> Call[R | None] | Plan[R 
             f"there is nothing to update: no non-PK fields of {table.name} are set", table=table.name
         )
     if not compiler.dialect.update_returns:
-        changing = compiler.get(("update", table, given, shape, ())).call([*changed(values), *key_values], None)
+        changing = compiler.get(("update", table, given, shape, ()))
+        change = changing.call([*changed(values), *key_values], None)
         key_shape, own_key = _guarded(row, table, None)
         reader = compiler.get(("locked", table, table.all, key_shape))
-        return reading_back(changing, reader.call(own_key, _changed(row, reader.read_one)))
+        return reading_back(change, reader.call(own_key, _changed(row, reader.read_one)))
     compiled = compiler.get(("update", table, given, shape, table.all))
     if where is None and isinstance(values, tuple) and KEY_TYPES.issuperset(map(type, key_values)):
         compiler.keep_again(asked, compiled, picker([*(name for name, _ in given), *table.key]))

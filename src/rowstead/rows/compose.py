@@ -8,7 +8,7 @@ from typing import Any
 
 from rowstead.dialects import POSTGRESQL
 from rowstead.errors import ValidationError, did_you_mean
-from rowstead.plan import Atomic, Call, Many, ManyReturning, Plan, Step
+from rowstead.plan import Atomic, Call, Many, ManyReturning, Plan, Step, Trying
 from rowstead.plans.bulk import assuming
 from rowstead.rows import calls
 from rowstead.rows.calls import Query
@@ -182,6 +182,8 @@ def _leading(plan: Plan[Any], verb: str) -> Call[Any]:
         return Call(step.text, step.rows[0], list, writes=True, table=step.table)
     if isinstance(step, Call):
         return step
+    if isinstance(step, Trying):
+        return step.call
     if isinstance(step, Atomic) and verb in ONE_ROW:
         return _leading(step.plan, verb)
     raise ValidationError(f"{verb} has no single statement for this input: compose it for fewer rows")

@@ -68,7 +68,8 @@ def select(
     # Walked in parts, the first column is either never or always NULL: saying where NULLs go would
     # only keep the database from using the index.
     in_parts = order[0].column if keyset is not None and keyset.part is not None else None
-    terms = criteria.order(order, never_null=in_parts)
+    only_nulls = keyset is not None and keyset.part == "none" and not slots.dialect.null_sorts_free
+    terms = criteria.order(order[1:] if only_nulls else order, never_null=in_parts)
     statement = sa.select(*wanted).select_from(clause).where(*conditions).order_by(*terms)
     if distinct:
         _check_distinct(table, columns, order)

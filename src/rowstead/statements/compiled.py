@@ -122,6 +122,10 @@ class Compiled:
         """How many values it takes."""
         return len(self._encoders)
 
+    def rows(self, records: Sequence[Record]) -> list[Any]:
+        """What its records are to its caller."""
+        return self.read_all(records)
+
     def bind(self, values: Sequence[Any]) -> Sequence[Any]:
         """The values as the driver takes them, in the order of the parameters."""
         types = tuple(map(type, values))

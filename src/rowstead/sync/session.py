@@ -40,6 +40,7 @@ from rowstead.plan import (
     Plan,
     Sleep,
     Step,
+    Trying,
     Within,
     run,
 )
@@ -72,6 +73,10 @@ class Session:
         """Run a user's statement."""
         raise NotImplementedError
 
+    def tried(self, call: Call[R]) -> R:
+        """Run a statement that may be refused by a constraint, with which a transaction goes on."""
+        return self.run(call)
+
     def pinned(self, plan: Plan[R]) -> R:
         """Run a plan on one connection, outside any transaction where there is none."""
         raise NotImplementedError
@@ -103,6 +108,8 @@ class Session:
         if isinstance(step, Atomic):
             with self.block() as inner:
                 return inner.plan(step.plan)
+        if isinstance(step, Trying):
+            return self.tried(step.call)
         if isinstance(step, Pinned):
             return self.pinned(step.plan)
         if isinstance(step, Within):

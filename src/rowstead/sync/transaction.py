@@ -20,6 +20,7 @@ from rowstead.errors import (
     CommitOutcomeUnknown,
     DisconnectedError,
     HandleClosed,
+    IntegrityError,
     RowsteadError,
     TransactionFailed,
     UsageError,
@@ -143,7 +144,7 @@ class Transaction(Session):
 
     def raw(self, call: Call[RawResult]) -> RawResult:
         self.wrote = True
-        self._require_transactional(call.text)
+        self.dialect.require_transactional(raw.statement(call.text))
         result = self._step(call)
         if self.dialect.commits_by_itself is not None and not self.connection.in_transaction:
             ended = UsageError(
@@ -154,18 +155,22 @@ class Transaction(Session):
             raise ended
         return result
 
-    def _require_transactional(self, text: str) -> None:
-        """Raise UsageError for a user's statement that would commit the block; it is not sent."""
-        commits = self.dialect.commits_by_itself
-        if commits is None:
-            return
-        statement = raw.statement(text)
-        if commits.match(statement):
-            raise UsageError(
-                f"`{' '.join(statement.split()[:2])} …` would commit this transaction block: "
-                f"{self.dialect.name} commits by itself for such a statement. Run it outside the block, by "
-                "the database's own handle, or in a migration"
-            )
+    def tried(self, call: Call[R]) -> R:
+        if not self.dialect.failure_is_local:
+            with self.block() as inner:
+                return inner.run(call)
+        self.take_turn()
+        try:
+            self.wrote = True
+            result = self._send(self.connection, call)
+        except IntegrityError:
+            raise
+        except BaseException as error:
+            self.fail(error)
+            raise
+        finally:
+            self.give_turn()
+        return result if call.read is None else call.read(result)
 
     def bulk(self, step: Many | ManyReturning | Copy) -> Any:
         self.take_turn()

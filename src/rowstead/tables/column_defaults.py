@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime
 import uuid
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlalchemy.ext.compiler import compiles
@@ -15,13 +16,26 @@ from sqlalchemy.sql.functions import FunctionElement
 from rowstead.dialects import DIALECTS
 from rowstead.tables.column_types import Stored
 
-_RANDOM_HEX = "lower(hex(randomblob({})))"
-_SQLITE_UUID = (
-    f"{_RANDOM_HEX.format(4)} || '-' || {_RANDOM_HEX.format(2)} || '-4' || "
-    f"substr({_RANDOM_HEX.format(2)}, 2) || '-' || substr('89ab', 1 + (random() & 3), 1) || "
-    f"substr({_RANDOM_HEX.format(2)}, 2) || '-' || {_RANDOM_HEX.format(6)}"
+
+def _random_uuid(join: Callable[[Sequence[str]], str], digits: Callable[[int], str], choice: str) -> str:
+    """SQL for a random UUID (version 4, RFC 9562) in its stored form, of a database's own functions.
+
+    `digits` gives that many hexadecimal digits, `choice` one of 8, 9, a, b.
+    """
+    parts = [digits(8), "'-'", digits(4), "'-4'", digits(3), "'-'", choice, digits(3), "'-'", digits(12)]
+    return f"(lower({join(parts)}))"
+
+
+_SQLITE_UUID = _random_uuid(
+    " || ".join,
+    lambda count: f"substr(hex(randomblob({(count + 1) // 2})), 1, {count})",
+    "substr('89ab', 1 + (random() & 3), 1)",
 )
-"""A random UUID (version 4, RFC 9562) in its stored form."""
+_MARIADB_UUID = _random_uuid(
+    lambda parts: f"concat({', '.join(parts)})",
+    lambda count: f"substr(hex(random_bytes({(count + 1) // 2})), 1, {count})",
+    "substr('89ab', 1 + (ascii(random_bytes(1)) & 3), 1)",
+)
 
 
 class current_moment(FunctionElement[datetime.datetime]):
@@ -51,9 +65,9 @@ def _(_element: random_uuid, _compiler: Any, **_kw: Any) -> str:
 
 @compiles(random_uuid, "sqlite")
 def _(_element: random_uuid, _compiler: Any, **_kw: Any) -> str:
-    return f"({_SQLITE_UUID})"
+    return _SQLITE_UUID
 
 
 @compiles(random_uuid, "mysql", "mariadb")
 def _(_element: random_uuid, _compiler: Any, **_kw: Any) -> str:
-    return "(uuid())"
+    return _MARIADB_UUID

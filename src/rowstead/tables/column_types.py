@@ -22,6 +22,7 @@ from sqlalchemy.sql import operators
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from rowstead.errors import RowError, ValidationError
+from rowstead.tables.native_types import generic_type, native_type
 from rowstead.tables.schema import COMPOSITE_KINDS, Column, Kind, column_of
 from rowstead.values.decoders import decoder
 from rowstead.values.encoders import ASYNCPG_CODEC, encoder, jsonable
@@ -34,9 +35,6 @@ else:
     _Type = TypeDecorator
 
 Process: TypeAlias = Callable[[Any], Any]
-
-KEY_LENGTH = 255
-"""The characters of a text on databases whose texts need a length to be indexed (MariaDB)."""
 
 
 class RefusedValue(ValidationError, DontWrapMixin):
@@ -62,7 +60,7 @@ class Stored(_Type):
         self.column = _column(annotation, name)
         # Members are stored as their values, so the database's type is that of those.
         self.stored_kind = _members_column(self.column).kind if self.kind is Kind.ENUM else self.kind
-        self.impl = self.impl_instance = _GENERIC[self.stored_kind](self)
+        self.impl = self.impl_instance = generic_type(self.stored_kind, length)
 
     @property
     def kind(self) -> Kind:
@@ -95,8 +93,8 @@ class Stored(_Type):
     # What SQLAlchemy asks a type for
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        make = _NATIVE.get(dialect.name, {}).get(self.stored_kind)
-        return dialect.type_descriptor(self.impl_instance if make is None else make(self))
+        native = native_type(dialect.name, self.stored_kind, self.length)
+        return dialect.type_descriptor(self.impl_instance if native is None else native)
 
     def bind_processor(self, dialect: Dialect) -> Any:
         return _refusing(_then(self._encoded(dialect), self.impl_instance.bind_processor(dialect)))
@@ -283,108 +281,6 @@ def _typed_json(annotation: Any, name: str) -> Process | None:
 def _plain_json(value: Any) -> Any:
     return None if value is None else jsonable(value)
 
-
-# What a column is in each database
-
-
-def _jsonb(_type: Stored) -> TypeEngine[Any]:
-    from sqlalchemy.dialects.postgresql import JSONB
-
-    return JSONB(none_as_null=True)
-
-
-def _interval(_type: Stored) -> TypeEngine[Any]:
-    from sqlalchemy.dialects.postgresql import INTERVAL
-
-    return INTERVAL()
-
-
-_Make: TypeAlias = Callable[[Stored], TypeEngine[Any]]
-
-_GENERIC: Mapping[Kind, _Make] = {
-    # Every backend's drivers hold a whole number to 64 bits.
-    Kind.INT: lambda _type: sa.BigInteger(),
-    Kind.FLOAT: lambda _type: sa.Double(),
-    Kind.BOOL: lambda _type: sa.Boolean(),
-    Kind.STR: lambda type_: sa.String(type_.length),
-    Kind.BYTES: lambda _type: sa.LargeBinary(),
-    Kind.DECIMAL: lambda _type: sa.Numeric(),
-    Kind.UUID: lambda _type: sa.Uuid(),
-    Kind.DATE: lambda _type: sa.Date(),
-    Kind.TIME: lambda _type: sa.Time(),
-    Kind.DATETIME: lambda _type: sa.DateTime(timezone=True),
-    Kind.TIMEDELTA: lambda _type: sa.Interval(),
-    Kind.JSON: lambda _type: sa.JSON(none_as_null=True),
-    Kind.LIST: lambda _type: sa.JSON(none_as_null=True),
-}
-
-
-class _StoredDecimal(sa.types.UserDefinedType[Any]):
-    """NUMERIC where its values are text: SQLite then orders what a REAL can hold as numbers."""
-
-    cache_ok = True
-
-    def get_col_spec(self, **_kw: Any) -> str:
-        return "NUMERIC"
-
-
-# Types that convert nothing, since the value is in its stored form already.
-_ON_SQLITE: Mapping[Kind, _Make] = {
-    # Only INTEGER makes a primary key the row's own number.
-    Kind.INT: lambda _type: sa.Integer(),
-    Kind.DECIMAL: lambda _type: _StoredDecimal(),
-    Kind.UUID: lambda _type: sa.Text(),
-    Kind.DATE: lambda _type: sa.Text(),
-    Kind.TIME: lambda _type: sa.Text(),
-    Kind.DATETIME: lambda _type: sa.Text(),
-    Kind.TIMEDELTA: lambda _type: sa.Integer(),
-    Kind.JSON: lambda _type: sa.Text(),
-    Kind.LIST: lambda _type: sa.Text(),
-}
-_ON_POSTGRESQL: Mapping[Kind, _Make] = {
-    Kind.TIMEDELTA: _interval,
-    Kind.JSON: _jsonb,
-    Kind.LIST: _jsonb,
-}
-
-
-def _mysql(name: str, *arguments: Any, **options: Any) -> _Make:
-    def make(_type: Stored) -> TypeEngine[Any]:
-        from sqlalchemy.dialects import mysql
-
-        return getattr(mysql, name)(*arguments, **options)
-
-    return make
-
-
-def _mysql_text(type_: Stored) -> TypeEngine[Any]:
-    from sqlalchemy.dialects import mysql
-
-    return mysql.VARCHAR(type_.length or KEY_LENGTH, **_EXACT)
-
-
-_EXACT = {"charset": "utf8mb4", "collation": "utf8mb4_nopad_bin"}
-"""Texts are equal where they are the same, as in other databases."""
-_ON_MYSQL: Mapping[Kind, _Make] = {
-    Kind.STR: _mysql_text,
-    Kind.BYTES: _mysql("LONGBLOB"),
-    Kind.DECIMAL: _mysql("DECIMAL", 65, 24),
-    Kind.UUID: _mysql("CHAR", 36, charset="ascii", collation="ascii_bin"),
-    Kind.TIME: _mysql("TIME", fsp=6),
-    Kind.DATETIME: _mysql("DATETIME", fsp=6),
-    Kind.TIMEDELTA: _mysql("BIGINT"),
-    Kind.JSON: _mysql("LONGTEXT", **_EXACT),
-    Kind.LIST: _mysql("LONGTEXT", **_EXACT),
-}
-_NATIVE: Mapping[str, Mapping[Kind, _Make]] = {
-    "sqlite": _ON_SQLITE,
-    "postgresql": _ON_POSTGRESQL,
-    "mysql": _ON_MYSQL,
-    "mariadb": _ON_MYSQL,
-    # Its DATE, which SQLAlchemy would take, has no fractions of a second.
-    "oracle": {Kind.DATETIME: lambda _type: sa.TIMESTAMP(timezone=True)},
-}
-"""By SQLAlchemy's name of the dialect; what is not named there is what `_GENERIC` says."""
 
 _CODECS: Mapping[str, str] = {"sqlite": SQLITE_CODEC, "mysql": MYSQL_CODEC, "mariadb": MYSQL_CODEC}
 """Where values travel in a stored form; everywhere else as they are, by SQLAlchemy's own types."""

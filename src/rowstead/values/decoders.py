@@ -76,6 +76,8 @@ _DECODE_SQLITE: Mapping[Kind, Decode] = {
     Kind.LIST: _json_read,
     Kind.ANY: _any_read,
 }
+
+
 def _time(value: Any) -> Any:
     """A time of day, which drivers of MariaDB give as the length of time since midnight."""
     if type(value) is str:

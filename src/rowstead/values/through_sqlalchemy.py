@@ -10,11 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from importlib import import_module
 from typing import Any, TypeAlias
 
 import sqlalchemy as sa
-from sqlalchemy.engine.interfaces import Dialect
+from sqlalchemy.engine import URL, Dialect
 from sqlalchemy.types import TypeDecorator
 
 from rowstead.tables.schema import COMPOSITE_KINDS, Column, Kind
@@ -22,19 +21,19 @@ from rowstead.tables.schema import COMPOSITE_KINDS, Column, Kind
 Process: TypeAlias = Callable[[Any], Any]
 
 _DIALECTS: Mapping[str, str] = {
-    "asyncpg": "sqlalchemy.dialects.postgresql.asyncpg",
-    "psycopg": "sqlalchemy.dialects.postgresql.psycopg",
-    "sqlite": "sqlalchemy.dialects.sqlite.aiosqlite",
-    "mysql": "sqlalchemy.dialects.mysql.pymysql",
+    "asyncpg": "postgresql+asyncpg",
+    "psycopg": "postgresql+psycopg",
+    "sqlite": "sqlite+aiosqlite",
+    "mysql": "mariadb+pymysql",
 }
-"""By codec: the module of the SQLAlchemy dialect whose processors its values have."""
+"""By codec: SQLAlchemy's name of the dialect whose processors its values have."""
 _TYPED = frozenset({"asyncpg", "psycopg"})
 """Codecs of databases that have every type: what SQLAlchemy would convert there our codec does too."""
 
 
 @lru_cache(maxsize=len(_DIALECTS))
 def _dialect(codec: str) -> Dialect:
-    return import_module(_DIALECTS[codec]).dialect()
+    return URL.create(_DIALECTS[codec]).get_dialect()()
 
 
 def stores_as_rows(column: Column) -> bool:

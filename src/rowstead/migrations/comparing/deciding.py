@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from alembic.operations import ops
+from alembic.runtime.migration import MigrationContext
 
 from rowstead.errors import ValidationError, did_you_mean
 from rowstead.migrations.comparing.changes import Change, RenameColumn, change_of, in_order
@@ -87,7 +88,7 @@ def _possible(changes: Sequence[Change], dropped: Sequence[Change], found: Found
         PossibleRename(one.table, _column(one), _column(other))
         for one in gone
         for other in new
-        if one.table == other.table and _type(one, found) == _type(other, found)
+        if one.table == other.table and not _differ(one, other, found)
     ]
 
 
@@ -102,7 +103,7 @@ def _renamed(changes: list[Change], said: str, found: Found) -> list[Change]:
     spelled = found.case.type_compiler_instance.process
     rename = RenameColumn(gone.op.table_name, old, str(column.name), gone.op.schema)
     made = [change_of(rename, spelled)]
-    alter = _altered(gone.op.to_column(), column, gone, _type(gone, found) != _type(added, found))
+    alter = _altered(gone.op.to_column(), column, gone, _differ(gone, added, found))
     if alter is not None:
         made.append(change_of(alter, spelled))
     return [*(c for c in changes if c is not gone and c is not added), *made]
@@ -152,6 +153,8 @@ def _column(change: Change) -> str:
     return next(iter(change.columns))
 
 
-def _type(change: Change, found: Found) -> str:
-    column = change.op.to_column() if change.kind == "drop_column" else change.op.column
-    return str(found.case.type_compiler_instance.process(column.type))
+def _differ(gone: Change, added: Change, found: Found) -> bool:
+    """Whether two columns have different types, as the database sees it."""
+    context = MigrationContext.configure(dialect=found.case, opts={"as_sql": True})
+    impl: Any = context.impl
+    return bool(impl.compare_type(gone.op.to_column(), added.op.column))

@@ -40,8 +40,12 @@ def migration_file(decision: Decision, found: Found) -> str:
 def _altered(decision: Decision, found: Found) -> tuple[list[_Step], list[_Step]]:
     """Where tables are altered in place."""
     spell = InPlace(found)
-    forth = [_forth(change, spell.forth(change)) for change in decision.changes]
-    back = [_back(change, spell.back(change)) for change in reversed(decision.changes)]
+    goes = {change.table for change in decision.changes if change.kind == "drop_table"}
+    # What a table has goes with it, and some of it cannot go before.
+    forward = [c for c in decision.changes if c.table not in goes or c.kind == "drop_table"]
+    backward = [c for c in reversed(decision.changes) if not _goes_along(c, decision.changes)]
+    forth = [_forth(change, spell.forth(change)) for change in forward]
+    back = [_back(change, spell.back(change)) for change in backward]
     adding, dropping = spell.late_keys()
     if adding:
         says = ("tables that refer to each other",)
@@ -69,11 +73,17 @@ def _rebuilt(decision: Decision, found: Found) -> tuple[list[_Step], list[_Step]
     back = [
         *(_back(change, spell.dropped(change.table)) for change in reversed(late)),
         *again,
-        *(_back(change, alone.back(change)) for change in reversed(early)),
+        *(_back(change, alone.back(change)) for change in reversed(early) if not _goes_along(change, early)),
     ]
     if not tables:
         return forth, back
     return _guarded(spell, forth), _guarded(spell, back)
+
+
+def _goes_along(change: Change, changes: Sequence[Change]) -> bool:
+    """Whether it is part of a table that was created with it, and is dropped with it."""
+    created = {other.table for other in changes if other.kind == "create_table"}
+    return change.kind != "create_table" and change.table in created
 
 
 def _guarded(spell: Rebuilding, steps: Sequence[_Step]) -> list[_Step]:

@@ -61,7 +61,7 @@ class Rebuilding:
             table,
             _headed(text_of(CreateTable(model), self._found.case), table, self._found.facts.syntax),
             self._filled(copied, model),
-            [self._index(index) for index in sorted(model.indexes, key=lambda i: str(i.name))],
+            [*self._indexes(model), *self._unseen_indexes(table, changes)],
             stored.triggers.values(),
         )
 
@@ -110,8 +110,16 @@ class Rebuilding:
     def _default(self, column: Any) -> str | None:
         return self._found.case.ddl_compiler(self._found.case, None).get_column_default_string(column)
 
-    def _index(self, index: Any) -> str:
-        return text_of(CreateIndex(index), self._found.case)
+    def _indexes(self, model: Any) -> list[str]:
+        indexes = sorted(model.indexes, key=lambda index: str(index.name))
+        return [text_of(CreateIndex(index), self._found.case) for index in indexes]
+
+    def _unseen_indexes(self, table: str, changes: Sequence[Change]) -> list[str]:
+        """Those of expressions, which SQLAlchemy does not see and so are no difference."""
+        models = {index.name for index in self._found.models[table].indexes}
+        gone = {change.op.index_name for change in changes if change.kind == "drop_index"}
+        indexes = self._found.stored[table].indexes
+        return [sql for name, sql in indexes.items() if name not in models and name not in gone]
 
     def _made_anew(
         self,

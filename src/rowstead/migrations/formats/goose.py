@@ -20,7 +20,7 @@ from pathlib import Path
 
 from rowstead.errors import StorageError, ValidationError, did_you_mean
 from rowstead.migrations.formats.plain import read_text
-from rowstead.migrations.formats.substitution import BadVariable, NotSet, substituted
+from rowstead.migrations.formats.substitution import BadVariable, substituted
 from rowstead.migrations.migration import Migration, digest
 from rowstead.migrations.split import Statement, Syntax, split, split_block, unfinished
 
@@ -88,7 +88,7 @@ def _migration(version: int, file: Path, syntax: Syntax, environment: Mapping[st
         id=str(version),
         up=tuple(reader.up),
         down=None if reader.down is None else tuple(reader.down),
-        checksum=digest(text),
+        checksum=reader.checksum(),
         transactional=reader.transactional,
         file=file.name,
     )
@@ -110,6 +110,12 @@ class Reader:
         """The line of the StatementBegin that has not ended; 0: there is none."""
         self._substitutes = False
         self._used: dict[str, str] = {}
+        self._unset: dict[str, str] = {}
+        """By how it was written: what is wrong with a variable that has no value, with its line."""
+        self._forth: list[str] = []
+        """The lines of the way forth as they stand in the file."""
+        self._written: list[str] = []
+        """The lines of the statements that are being read, as they stand in the file."""
         self._lines: list[str] = []
         self._numbers: list[int] = []
         """Of each of the lines: which line of the file it comes from."""
@@ -117,6 +123,8 @@ class Reader:
     def read(self, number: int, line: str) -> None:
         """Take the next line of the file. Raises ValidationError."""
         annotation = self._annotation(number, line)
+        if self._section is self.up and annotation != "Down":
+            self._forth.append(line)
         if annotation is not None:
             ANNOTATIONS[annotation](self, number)
         elif self._section is not None:
@@ -132,6 +140,10 @@ class Reader:
         if self._section is None:
             raise self._wrong(1, "there is no line `-- +goose Up`; write it above the statements to apply")
         self._finish()
+
+    def checksum(self) -> str:
+        """Proof of what was applied: the way forth. The way back may be written or mended later."""
+        return digest(f"{self.transactional}\n" + "\n".join(self._forth).strip())
 
     # What an annotation does
 
@@ -188,6 +200,7 @@ class Reader:
         return name
 
     def _take(self, number: int, line: str) -> None:
+        self._written.append(line)
         if self._substitutes and not line.lstrip().startswith("--"):
             line = self._substituted(number, line)
         # A value may be several lines.
@@ -196,10 +209,14 @@ class Reader:
             self._numbers.append(number)
 
     def _substituted(self, number: int, line: str) -> str:
+        unset: dict[str, str] = {}
         try:
-            return substituted(line, self._environment, self._used)
-        except (NotSet, BadVariable) as error:
+            text = substituted(line, self._environment, self._used, unset)
+        except BadVariable as error:
             raise self._wrong(number, str(error)) from None
+        for written, what in unset.items():
+            self._unset.setdefault(written, f"{self._file} line {number}: {what}")
+        return text
 
     def _finish(self) -> None:
         """What was read since the last annotation is whole statements."""
@@ -220,13 +237,24 @@ class Reader:
     def _add(self, cut: Callable[[str, Syntax], Sequence[Statement]]) -> None:
         """The lines are cut into statements of the section."""
         if self._section is not None:
-            self._section += map(self._placed, cut("\n".join(self._lines), self._syntax))
-        self._lines, self._numbers = [], []
+            statements = cut("\n".join(self._lines), self._syntax)
+            written: Sequence[Statement | None] = cut("\n".join(self._written), self._syntax)
+            if len(written) != len(statements):
+                # A value holds a semicolon or a quote.
+                written = [None] * len(statements)
+            self._section += map(self._placed, statements, written)
+        self._lines, self._numbers, self._written = [], [], []
+        self._unset.clear()
 
-    def _placed(self, statement: Statement) -> Statement:
+    def _placed(self, statement: Statement, written: Statement | None = None) -> Statement:
         """With its line in the file, and without the values of variables where it is shown."""
-        hidden = tuple((value, written) for value, written in self._used.items() if value in statement.text)
-        return replace(statement, line=self._numbers[statement.line - 1], hidden=hidden)
+        return replace(
+            statement,
+            line=self._numbers[statement.line - 1],
+            hidden=tuple((value, name) for value, name in self._used.items() if value in statement.text),
+            written=None if written is None else written.text,
+            lacks=next((what for name, what in self._unset.items() if name in statement.text), None),
+        )
 
     def _wrong(self, number: int, what: str) -> ValidationError:
         return ValidationError(f"{self._file} line {number}: {what}")

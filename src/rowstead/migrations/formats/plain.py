@@ -47,7 +47,7 @@ def _migration(file: Path, syntax: Syntax) -> Migration:
 
 
 def read_text(file: Path) -> str:
-    """A file's text with plain line ends. Raises ValidationError when it is not UTF-8, StorageError."""
+    """A file's text with plain line ends. Raises ValidationError (not UTF-8, or a NUL), StorageError."""
     try:
         data = file.read_bytes()
     except OSError as error:
@@ -59,7 +59,11 @@ def read_text(file: Path) -> str:
             f"migration {file} is not UTF-8 (byte {data[error.start]:#04x} at offset {error.start}); "
             "save it as UTF-8"
         ) from error
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise ValidationError(f"migration {file} line {line}: there is a NUL in it; take it out")
+    return text
 
 
 def _markers(file: Path, text: str, syntax: Syntax) -> set[str]:

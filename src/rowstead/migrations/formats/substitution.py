@@ -24,7 +24,7 @@ _VARIABLE = re.compile(
 )
 
 
-class NotSet(Exception):
+class _NotSet(Exception):
     """A variable has no value and the text gives none; the message says which, and what to write."""
 
 
@@ -32,10 +32,13 @@ class BadVariable(Exception):
     """What begins like a variable is none; the message says what was found."""
 
 
-def substituted(text: str, environment: Mapping[str, str], used: dict[str, str]) -> str:
+def substituted(
+    text: str, environment: Mapping[str, str], used: dict[str, str], unset: dict[str, str]
+) -> str:
     """The text with the values of its variables; each value is noted in `used` by how it was written.
 
-    Raises NotSet and BadVariable.
+    A variable without a value stays, as `${NAME}`, and is noted in `unset` with what is wrong. Raises
+    BadVariable.
     """
 
     def value_of(found: re.Match[str]) -> str:
@@ -47,9 +50,14 @@ def substituted(text: str, environment: Mapping[str, str], used: dict[str, str])
             )
         if name is None:
             return "$" if found[0] == r"\$" else found[0]
-        value = _value(name, found["how"] or "", found["word"] or "", environment)
+        written = f"${{{name}}}"
+        try:
+            value = _value(name, found["how"] or "", found["word"] or "", environment)
+        except _NotSet as error:
+            unset[written] = str(error)
+            return written
         if value:
-            used[value] = f"${{{name}}}"
+            used[value] = written
         return value
 
     return _VARIABLE.sub(value_of, text)
@@ -62,5 +70,5 @@ def _value(name: str, how: str, word: str, environment: Mapping[str, str]) -> st
     if how.endswith("-"):
         return word
     if how.endswith("?"):
-        raise NotSet(f"${{{name}}}: {word or 'it is not set'}")
-    raise NotSet(f"the variable {name} is not set; set it, or write ${{{name}:-default}}")
+        raise _NotSet(f"${{{name}}}: {word or 'it is not set'}")
+    raise _NotSet(f"the variable {name} is not set; set it, or write ${{{name}:-default}}")
