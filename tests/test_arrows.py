@@ -49,7 +49,7 @@ LAYERS = (
     Layer(
         "handles",
         "what a face holds: connecting, retrying, migrating",
-        ("database", "migrations", "model_objects", "model_session"),
+        ("database", "migrations", "model_objects", "model_refresh", "model_session"),
     ),
     Layer(
         "sessions",

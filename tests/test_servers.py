@@ -250,6 +250,9 @@ def test_not_even_kill_9_leaves_a_mariadb_behind() -> None:
         pid = int(first_line(process))
         url = first_line(process).strip()
         assert pid == process.pid
+        with connected(url) as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT @@datadir")
+            ((data,),) = cursor.fetchall()
         arguments = subprocess.run(["ps", "-Ao", "args"], capture_output=True, text=True, check=True).stdout
         assert str(urlsplit(url).password) not in arguments
         process.kill()
@@ -259,6 +262,7 @@ def test_not_even_kill_9_leaves_a_mariadb_behind() -> None:
             connected(url).close()
         except pymysql.OperationalError as error:
             if error.args[0] == 2003:
+                shutil.rmtree(Path(data).parent)
                 return
         time.sleep(0.05)
     pytest.fail("the server still answers")

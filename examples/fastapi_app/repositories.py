@@ -45,10 +45,10 @@ class TaskRepository(BaseRepository[Task]):
         return found
 
     async def asked_for(
-        self, where: Any, order: str, *, size: int, number: int, after: str | None
+        self, where: Any, order: str, *, limit: int, offset: int, after: str | None
     ) -> Page[Task]:
         """A page by a filter and an order that come from outside: of the visible columns only."""
-        return await self.page(where, order=order, number=number, size=size, after=after, access=ANYBODY)
+        return await self.page(where, order=order, limit=limit, offset=offset, after=after, access=ANYBODY)
 
     async def change(self, key: int, seen: int, title: str | None, state: State | None) -> Task:
         """Change a task that nobody changed since it was `seen`; else a ConflictError. Or NotFound."""

@@ -50,11 +50,11 @@ async def find_tasks(
     tasks: Tasks,
     where: Filter,
     order: str = "-updated_at,id",
-    size: Annotated[int, Query(ge=1, le=100)] = 20,
-    number: Annotated[int, Query(ge=1)] = 1,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    offset: Annotated[int, Query(ge=0)] = 0,
     after: str | None = None,
 ) -> Page[Task]:
-    return await tasks.asked_for(where, order, size=size, number=number, after=after)
+    return await tasks.asked_for(where, order, limit=limit, offset=offset, after=after)
 
 
 @router.get("/tasks/{key}", response_model=TaskOut)

@@ -5,19 +5,24 @@ For rows that the core's statements gave back, by column. Sends nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from sqlalchemy.orm import Mapper, Session, make_transient_to_detached
-from sqlalchemy.orm.attributes import set_committed_value
+from sqlalchemy.orm.attributes import instance_state, set_committed_value
 
 from rowstead.language.bound import ModelTable
 
 
 def objects_of(session: Session, model: ModelTable, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
-    """The session's objects of these rows, in order; one that it has already is told the row's values."""
+    """The session's objects of these rows, in order; one that it has already is told the row's values.
+
+    A rollback, of a savepoint too, undoes both. What was set on an object and not written yet stays.
+    """
     names, attributes = tuple(model.attributes), tuple(model.attributes.values())
     key_of, known = model.mapper.identity_key_from_primary_key, session.identity_map
+    # There is none behind a commit, after which nothing is undone.
+    transaction: Any = session.get_nested_transaction() or session.get_transaction()
     found: list[Any] = []
     for row in rows:
         one: Any = known.get(key_of(tuple(row[name] for name in model.table.key)))
@@ -28,11 +33,24 @@ def objects_of(session: Session, model: ModelTable, rows: Sequence[Mapping[str, 
             one.__dict__.update(values)
             make_transient_to_detached(one)
             session.add(one)
+            state: Any = instance_state(one)
+            if transaction is not None:
+                transaction._new[state] = True
+            state.manager.dispatch.load(state, None)
         else:
-            for attribute, value in values:
-                set_committed_value(one, attribute, value)
+            _tell(session, one, values)
         found.append(one)
     return found
+
+
+def _tell(session: Session, one: Any, values: Iterable[tuple[str, Any]]) -> None:
+    state: Any = instance_state(one)
+    cast("Any", session)._register_altered([state])
+    told = [(name, value) for name, value in values if name not in state.committed_state]
+    for attribute, value in told:
+        set_committed_value(one, attribute, value)
+    # As SQLAlchemy does: values that tell of their own changes are found by it.
+    state.manager.dispatch.refresh(state, None, [name for name, _ in told])
 
 
 def _mapper_of(model: ModelTable, row: Mapping[str, Any]) -> Any:

@@ -12,7 +12,8 @@ from types import TracebackType
 from typing import Any, TypeVar, cast
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Engine, inspect, select, tuple_
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from rowstead.database import Database
@@ -29,6 +30,7 @@ from rowstead.errors import (
 )
 from rowstead.language.bound import ModelTable
 from rowstead.plan import Call, Plan, Step, arun
+from rowstead.plans.model_reads import gives_objects
 from rowstead.statements.compiled import Compiler
 from rowstead.statements.for_models import ModelStatements, Selected
 from rowstead.tables.constraints import constraint_of
@@ -36,9 +38,6 @@ from rowstead.tables.from_sqlalchemy import named_table
 from rowstead.waiting import finish
 
 R = TypeVar("R")
-
-LOOKED_AT = 500
-"""Objects that are read anew by one statement."""
 
 _COMPILERS: WeakKeyDictionary[Engine, Compiler] = WeakKeyDictionary()
 """The statements that were compiled for an engine, and what was learnt of its tables; each is bounded."""
@@ -51,7 +50,12 @@ class ModelSession:
 
     def __init__(self, session: AsyncSession) -> None:
         self.session = session
-        dialect: Any = session.get_bind().dialect
+        try:
+            dialect: Any = session.get_bind().dialect
+        except SQLAlchemyError as error:
+            raise UsageError(
+                f"this session has no one engine; make it with `async_sessionmaker(engine)` ({error})"
+            ) from error
         self._known = (dialect.name, dialect.driver) in KNOWN
         self._dialect_named = dialect
         self._database: Database | None = None
@@ -106,13 +110,17 @@ class ModelSession:
         """Run the core's statements in the session's transaction, behind what the session has to write."""
         with self.errors(model):
             await self._flushed()
+            await self._check_schemas()
             return await self.database.plan(plan)
 
     async def run(self, call: Call[R], model: ModelTable) -> R:
         """As `plan`, one statement; it may be one of the session's own (`Selected`)."""
         with self.errors(model):
             await self._flushed()
-            return await (self.perform(call) if isinstance(call, Selected) else self.database.run(call))
+            if isinstance(call, Selected):
+                return await self.perform(call)
+            await self._check_schemas()
+            return await self.database.run(call)
 
     async def read(self, work: Call[R] | Plan[R], model: ModelTable) -> R:
         """Run one statement of the session's own (`Selected`), or a plan of such."""
@@ -120,11 +128,11 @@ class ModelSession:
             return await (self.perform(work) if isinstance(work, Call) else arun(work, self))
 
     async def scalars(self, statement: Any, model: ModelTable) -> list[Any]:
-        """The first column of what a select gives; an object once where its collections are joined to it."""
+        """The first column of what a select gives; an object once, though its collections be joined to it."""
         with self.errors(model):
             result = await self.session.execute(statement)
-            gives_twice = _joins_collections(model) or bool(getattr(statement, "_with_options", ()))
-            return list((result.unique() if gives_twice else result).scalars())
+            rows = (result.unique() if gives_objects(statement) else result).all()
+            return [row[0] for row in rows]
 
     async def perform(self, step: Step) -> Any:
         """One step of such a plan."""
@@ -141,6 +149,16 @@ class ModelSession:
         """Let the session's own statements call the functions that the core adds to the database."""
         if self.dialect.ilike is not None:
             await cast("SQLAlchemyAdapter", self.database.driver).prepare()
+
+    async def _check_schemas(self) -> None:
+        """UsageError where SQLAlchemy would put other schemas into statements: the core's say the table's."""
+        below: Any = (await self.session.connection()).sync_connection
+        if below.get_execution_options().get("schema_translate_map"):
+            raise UsageError(
+                "bulk_insert, update_where and delete_where do not heed schema_translate_map, and would write "
+                "into another schema; name the schema by the connection (`PersistEngine.session(schema=...)`), "
+                "or write through objects (save, add_all, delete)"
+            )
 
     async def _flushed(self) -> None:
         if self.session.autoflush:
@@ -178,29 +196,6 @@ class ModelSession:
                 raise
             raise own from error
 
-    async def look_again(self, model: ModelTable) -> None:
-        """Read the class's objects of this session anew; those whose rows are gone leave it.
-
-        For use behind a statement that changed rows without going through their objects.
-        """
-        loaded = [
-            one for one in self.session.sync_session.identity_map.values() if isinstance(one, model.model)
-        ]
-        for start in range(0, len(loaded), LOOKED_AT):
-            await self._look_at(model, loaded[start : start + LOOKED_AT])
-
-    async def _look_at(self, model: ModelTable, loaded: Sequence[Any]) -> None:
-        keys = {inspect(one).identity: one for one in loaded}
-        columns: list[Any] = [model.expression(name) for name in model.table.key]
-        of_these = (
-            tuple_(*columns).in_(keys) if len(columns) > 1 else columns[0].in_([key[0] for key in keys])
-        )
-        statement = select(model.model).where(of_these).execution_options(populate_existing=True)
-        found = set((await self.session.execute(statement)).unique().scalars())
-        for one in keys.values():
-            if one not in found:
-                self.session.expunge(one)
-
     # Errors
 
     def errors(self, model: ModelTable | None = None) -> _Translating:
@@ -213,10 +208,6 @@ class ModelSession:
         if own is not None and model is not None:
             _tell_place(own, model)
         return own
-
-
-def _joins_collections(model: ModelTable) -> bool:
-    return any(one.uselist and one.lazy == "joined" for one in model.mapper.relationships)
 
 
 def _nobodys(_error: Exception) -> None:

@@ -124,7 +124,7 @@ class Atomic(Generic[R]):
 
 @dataclass(frozen=True, slots=True)
 class Trying(Generic[R]):
-    """One statement whose refusal by a constraint (IntegrityError) the plan looks into.
+    """One statement whose refusal for a row that is there already (DuplicateError) the plan looks into.
 
     The transaction goes on then: by a savepoint where the database does not undo the statement alone.
     """

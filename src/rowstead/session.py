@@ -103,7 +103,7 @@ class Session:
         raise NotImplementedError
 
     async def tried(self, call: Call[R]) -> R:
-        """Run a statement that may be refused by a constraint, with which a transaction goes on."""
+        """Run a statement that may be refused for a row that is there; a transaction goes on then."""
         return await self.run(call)
 
     async def pinned(self, plan: Plan[R]) -> R:

@@ -19,8 +19,8 @@ from rowstead.drivers.base import Connection, Driver, RawResult
 from rowstead.errors import (
     CommitOutcomeUnknown,
     DisconnectedError,
+    DuplicateError,
     HandleClosed,
-    IntegrityError,
     RowsteadError,
     TransactionFailed,
     UsageError,
@@ -162,7 +162,7 @@ class Transaction(Session):
         try:
             self.wrote = True
             result = await self._send(self.connection, call)
-        except IntegrityError:
+        except DuplicateError:
             raise
         except BaseException as error:
             self.fail(error)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from rowstead.migrations.comparing import Found, compare, decide, migration_file
@@ -104,7 +104,13 @@ def differences(engine: sa.Engine, metadata: sa.MetaData) -> Found:
         return compare(connection, [metadata])
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=15,
+    deadline=None,
+    # To make an example smaller takes minutes here.
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(before=models, after=models)
 def test_from_any_models_to_any_others_and_back(
     engine: sa.Engine, before: dict[str, dict[str, Col]], after: dict[str, dict[str, Col]]

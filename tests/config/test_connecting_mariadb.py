@@ -13,6 +13,8 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from rowstead import DB, RowsteadError
 from rowstead.config import DatabaseConfigSchema
+from rowstead.repository import PersistEngine
+from rowstead.sync import DB as SyncDB
 from servers import MariaDatabase
 
 pytestmark = pytest.mark.mariadb
@@ -58,6 +60,15 @@ async def user_by_sqlalchemy(database: DatabaseConfigSchema) -> str:
         await engine.dispose()
 
 
+async def user_by_our_engine(database: DatabaseConfigSchema) -> str:
+    made = PersistEngine(database)
+    try:
+        async with made.engine().connect() as connection:
+            return str(await connection.scalar(text("SELECT user()"))).rpartition("@")[0]
+    finally:
+        await made.dispose_engines()
+
+
 async def user_by_our_driver(database: DatabaseConfigSchema) -> str:
     async with await DB.from_url(database.core_url()) as db:
         return str(await db.fetchval("SELECT user()")).rpartition("@")[0]
@@ -95,14 +106,26 @@ async def test_tuning_of_the_driver_does_not_keep_ours_from_connecting(
     assert await user_by_our_driver(database) == USER
 
 
+@pytest.mark.parametrize("driver", DRIVERS)
 @pytest.mark.parametrize("params", [{"ssl": "true"}, {"ssl_ca": "/etc/ssl/certs/ca-certificates.crt"}])
 @pytest.mark.parametrize("keys", ["x"], indirect=True)
 async def test_repository_p04_tls_that_is_asked_for_of_mariadb_is_never_left_out(
-    keys: dict[str, Any], params: dict[str, str]
+    keys: dict[str, Any], params: dict[str, str], driver: str
 ) -> None:
     """The server has no TLS: whoever connects all the same did not ask for it."""
-    database = DatabaseConfigSchema(driver="asyncmy", params=params, **keys)
-    with pytest.raises((DBAPIError, ValueError, OSError)):
-        await user_by_sqlalchemy(database)
+    database = DatabaseConfigSchema(driver=driver, params=params, **keys)
+    with pytest.raises((DBAPIError, RowsteadError, OSError)):
+        await user_by_our_engine(database)
     with pytest.raises((RowsteadError, OSError)):
         await user_by_our_driver(database)
+    with pytest.raises((RowsteadError, OSError)), SyncDB.from_url(_for_threads(database)) as db:
+        db.fetchval("SELECT 1")
+    # The control: without asking for it, each of them connects.
+    plain = DatabaseConfigSchema(driver=driver, **keys)
+    assert await user_by_our_engine(plain) == await user_by_our_driver(plain) == USER
+    with SyncDB.from_url(_for_threads(plain)) as db:
+        assert db.fetchval("SELECT 1") == 1
+
+
+def _for_threads(database: DatabaseConfigSchema) -> str:
+    return str(database.core_url()).replace(f"+{database.driver}", "")

@@ -137,7 +137,7 @@ async def test_a_typed_error_is_a_status_code(
 
 async def test_what_does_not_fit_the_schema_never_reaches_the_database(client: httpx.AsyncClient) -> None:
     assert (await client.post("/projects", json={"name": ""})).status_code == 422
-    assert (await client.get("/tasks?size=1000")).status_code == 422
+    assert (await client.get("/tasks?limit=1000")).status_code == 422
 
 
 async def test_a_filter_an_order_and_pages(client: httpx.AsyncClient) -> None:
@@ -145,14 +145,14 @@ async def test_a_filter_an_order_and_pages(client: httpx.AsyncClient) -> None:
     for number in range(5):
         await created(client, "/tasks", project_id=project["id"], title=f"Task {number}")
     where = json.dumps({"title": {"ne": "Task 1"}, "state": "open"})
-    asked = {"filter": where, "order": "-title", "size": 2}
+    asked = {"filter": where, "order": "-title", "limit": 2}
     first = (await client.get("/tasks", params=asked)).json()
     assert [row["title"] for row in first["rows"]] == ["Task 4", "Task 3"]
     assert (first["count"], first["page"], first["pages"]) == (4, 1, 2)
     second = (await client.get("/tasks", params={**asked, "after": first["next"]})).json()
     assert [row["title"] for row in second["rows"]] == ["Task 2", "Task 0"]
     assert second["next"] is None
-    assert (await client.get("/tasks", params={**asked, "number": 2})).json()["rows"] == second["rows"]
+    assert (await client.get("/tasks", params={**asked, "offset": 2})).json()["rows"] == second["rows"]
     assert "notes" not in first["rows"][0]
 
 

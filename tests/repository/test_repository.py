@@ -198,6 +198,8 @@ async def test_objects_of_another_class_are_refused(users: UserRepository) -> No
         BaseRepository(users.session, int)
     with pytest.raises(UsageError, match="works on an AsyncSession"):
         BaseRepository(object(), User)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(UsageError, match="no one engine"):
+        BaseRepository(AsyncSession(), User)
 
 
 # Reading
@@ -275,7 +277,7 @@ async def test_collections_that_are_loaded_by_joins_give_each_object_once(sessio
     for found in (await authors.all(), await authors.find({"name": "a"})):
         assert [one.name for one in found] == ["a"]
         assert len(found[0].books) == 2
-    page = await authors.page(size=5)
+    page = await authors.page(limit=5)
     assert (page.count, len(page.rows)) == (1, 1)
 
 

@@ -64,9 +64,9 @@ async def test_conditions_of_sqlalchemys_do_the_same(users: BaseRepository[User]
     assert named(await users.all(users.where({"age": {"gt": 7}}, User.name != "x"))) == "u8"
     assert await users.exists(User.age.is_(None))
     assert await users.count(where=User.age < 2) == 2
-    page = await users.page(User.age > 0, order="-age", size=3)
+    page = await users.page(User.age > 0, order="-age", limit=3)
     assert (named(page.rows), page.count) == ("u8 u7 u6", 8)
-    behind = await users.page(User.age > 0, order="-age", size=3, after=page.next)
+    behind = await users.page(User.age > 0, order="-age", limit=3, after=page.next)
     assert named(behind.rows) == "u5 u4 u3"
     with pytest.raises(ValidationError, match="and_"):
         await users.find([User.age == 1, User.age == 2])  # pyright: ignore[reportArgumentType]
@@ -121,24 +121,26 @@ async def test_subqueries_name_classes_tables_and_names(session: AsyncSession) -
     assert found == 2
 
 
-async def test_pages_by_number_and_by_token_give_every_row_once(users: BaseRepository[User]) -> None:
-    by_number = [one for n in range(1, 5) for one in (await users.page(order="-age", number=n, size=3)).rows]
-    assert named(by_number) == "u8 u7 u6 u5 u4 u3 u2 u1 u0 u9"
-    first = await users.page(order="-age", size=4)
+async def test_pages_by_offset_and_by_token_give_every_row_once(users: BaseRepository[User]) -> None:
+    by_offset = [
+        one for n in range(0, 12, 3) for one in (await users.page(order="-age", limit=3, offset=n)).rows
+    ]
+    assert named(by_offset) == "u8 u7 u6 u5 u4 u3 u2 u1 u0 u9"
+    first = await users.page(order="-age", limit=4)
     assert (first.count, first.pages, first.page) == (10, 3, 1)
     seen, token = list(first.rows), first.next
     while token is not None:
-        page = await users.page(order="-age", size=4, after=token, count=False)
+        page = await users.page(order="-age", limit=4, after=token, count=False)
         assert page.count is None
         seen += page.rows
         token = page.next
-    assert seen == by_number
-    assert (await users.page(number=9, size=5)).rows == []
-    for wrong in ({"size": 0}, {"number": 0}, {"size": True}, {"after": "nonsense"}):
+    assert seen == by_offset
+    assert (await users.page(limit=5, offset=40)).rows == []
+    for wrong in ({"limit": 0}, {"offset": -1}, {"limit": True}, {"after": "nonsense"}):
         with pytest.raises(ValidationError):
             await users.page(order="age", **wrong)  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValidationError, match="not both"):
-        await users.page(order="-age", number=2, after=first.next)
+        await users.page(order="-age", offset=2, after=first.next)
     with pytest.raises(ValidationError, match="another table or order"):
         await users.page(order="age", after=first.next)
 

@@ -14,8 +14,10 @@ import pytest
 from faults.proxy import Proxy
 from rowstead import (
     DB,
+    CheckError,
     CommitOutcomeUnknown,
     ConflictError,
+    DataError,
     DisconnectedError,
     DuplicateError,
     OutcomeUnknown,
@@ -142,6 +144,23 @@ async def test_a_lock_that_is_waited_for_too_long_undoes_the_whole_transaction(d
                 await tx.update(User(id=2, n=7))
                 await tx.update(User(id=1, n=7))
     assert [(user.id, user.n) for user in await db.query(User, order="id")] == [(1, 5), (2, 0)]
+
+
+@pytest.mark.parametrize("on_conflict", ["upsert", "ignore"])
+async def test_a_write_that_was_looked_into_fails_its_block_as_any_other(db: DB, on_conflict: Any) -> None:
+    await db.insert(User(email="a", nick="x"))
+    refused = (User(email="b", nick="x", n=1), User(email="b", n=-1), User(email="b" * 200, n=1))
+    for row in refused:
+        with pytest.raises(TransactionFailed):
+            async with db.transaction() as tx:
+                await tx.insert(User(email="before"))
+                with pytest.raises((DuplicateError, CheckError, DataError)):
+                    await tx.insert(row, on_conflict=on_conflict, conflict_target="email")
+    # What is not refused leaves the block as it is.
+    async with db.transaction() as tx:
+        await tx.insert(User(email="a", n=3), on_conflict=on_conflict, conflict_target="email")
+        await tx.insert(User(email="behind"))
+    assert {user.email for user in await db.query(User)} == {"a", "behind"}
 
 
 async def test_tasks_never_share_a_transaction(db: DB) -> None:

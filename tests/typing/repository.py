@@ -48,7 +48,7 @@ async def verbs(repo: UserRepository) -> None:
     assert_type(await repo.find(User.name == "a"), list[User])
     assert_type(await repo.count(), int)
     assert_type(await repo.exists({"name": "a"}), bool)
-    assert_type(await repo.page(size=10), Page[User])
+    assert_type(await repo.page(limit=10), Page[User])
     assert_type(repo.iterate(batch_size=10), AsyncIterator[User])
     assert_type(await repo.bulk_insert([{"name": "a"}, user]), list[User])
     assert_type(await repo.bulk_insert([{"name": "a"}], returning=False), int)

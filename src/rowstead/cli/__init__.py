@@ -55,6 +55,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     try:
         return _command_of(arguments)(arguments)
+    except ImportError as error:
+        # What a command needs is not installed; the message names the extra that brings it.
+        return output.failure(error, "", getattr(arguments, "json", False))
     except KeyboardInterrupt:
         output.say("interrupted; what was under way is undone or will be taken up by the same command")
         return 130

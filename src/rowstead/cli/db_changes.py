@@ -47,6 +47,7 @@ def diff(arguments: argparse.Namespace) -> int:
         lines = [f"{change.table}: {change.text}" for change in found.changes]
         lines += [f"possible rename: {possible.text}" for possible in decision.possible_renames]
         output.result(value, lines or ["no differences"], arguments.json)
+        _note(found)
         return output.FAILED if changes else output.OK
 
     return answer(arguments, command)
@@ -65,6 +66,7 @@ def generate(arguments: argparse.Namespace) -> int:
             **_undecided(decision),
         }
         output.result(value, _told(file, decision), arguments.json)
+        _note(found)
         for change in decision.waiting:
             output.say(f"not written: {change.table}: {change.text}")
         for possible in decision.possible_renames:
@@ -72,6 +74,11 @@ def generate(arguments: argparse.Namespace) -> int:
         return output.FAILED if decision.waiting else output.OK
 
     return answer(arguments, command)
+
+
+def _note(found: Found) -> None:
+    for note in found.notes:
+        output.say(f"note: {note}")
 
 
 def _written(arguments: argparse.Namespace, text: str) -> Path:

@@ -279,8 +279,15 @@ def _limits(stored: sa.types.TypeEngine[Any], kind: Any) -> dict[str, int] | Non
     if isinstance(stored, sa.String | sa.LargeBinary) and kind in (str, bytes) and stored.length:
         return {"max_length": stored.length}
     if isinstance(stored, sa.Numeric) and kind is Decimal and stored.precision:
-        return {"max_digits": stored.precision, "decimal_places": stored.scale or 0}
+        return _digits(stored.precision, stored.scale or 0)
     return None
+
+
+def _digits(precision: int, scale: int) -> dict[str, int]:
+    """Of a number: where its scale is below 0 it ends with zeros, above its precision it begins with them."""
+    if scale < 0:
+        return {"max_digits": precision - scale, "decimal_places": 0}
+    return {"max_digits": max(precision, scale), "decimal_places": scale}
 
 
 def _constructor(model: type) -> dict[str, inspect.Parameter] | None:

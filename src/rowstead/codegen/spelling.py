@@ -6,6 +6,7 @@ business of `source.py` and `layout.py`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from decimal import Decimal
 from enum import Enum
@@ -42,6 +43,8 @@ def spell_value(value: Any, imports: Imports) -> str:
         return f"{imports.name(type(value).__module__, type(value).__qualname__)}.{value.name}"
     if isinstance(value, Decimal):
         return f"{imports.name('decimal', 'Decimal')}({spell_text(str(value))})"
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"{imports.name(float.__module__, float.__qualname__)}({spell_text(str(value))})"
     return spell_text(value) if isinstance(value, str) else repr(value)
 
 

@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import Any
 
 from rowstead.drivers.mysql_settings import CHARSET, FOUND_ROWS, Settings
+from rowstead.drivers.mysql_tls import insisting
 
 TIMESTAMP = 7
 """The protocol's number of the type whose values are moments: sessions of ours are in UTC."""
@@ -26,7 +27,7 @@ class Library:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._connection: Any = import_module(_CONNECTIONS[name]).Connection
+        self._connection = connection_of(name)
         converters: Any = import_module("asyncmy.converters" if name == "asyncmy" else "pymysql.converters")
         self._conversions: dict[Any, Any] = {
             **(converters.conversions if name == "asyncmy" else converters.decoders),
@@ -83,6 +84,14 @@ class Library:
 
     async def goodbye(self, raw: Any) -> None:
         await raw.ensure_closed()
+
+
+def connection_of(name: str) -> Any:
+    """A library's class of connections, which makes none in clear where TLS is asked for."""
+    connection: Any = import_module(_CONNECTIONS[name]).Connection
+    if name == "asyncmy":
+        return connection
+    return insisting(connection, import_module("pymysql.err").OperationalError)
 
 
 def _latin(password: str) -> str:

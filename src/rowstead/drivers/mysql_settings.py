@@ -6,12 +6,13 @@ Knows no library. Nothing here may put a password into a message.
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from rowstead.drivers.addresses import Secret
+from rowstead.drivers.mysql_tls import tls_of
 from rowstead.errors import DataError, UnreachableError, ValidationError, did_you_mean
 
 DEFAULT_PORT = 3306
@@ -57,7 +58,6 @@ class Settings:
         return self.unix_socket or f"{self.host}:{self.port}"
 
 
-_TRUE, _FALSE = frozenset({"true", "1", "yes", "on"}), frozenset({"false", "0", "no", "off"})
 _PARAMETERS = ("charset", "ssl", "ssl_ca", "ssl_cert", "ssl_key", "ssl_verify", "unix_socket")
 
 
@@ -82,7 +82,7 @@ def read_url(url: str) -> Settings:
         password=Secret(unquote(parts.password or "")),
         database=unquote(parts.path.removeprefix("/")),
         unix_socket=query.get("unix_socket"),
-        tls=_tls(query),
+        tls=tls_of(query),
     )
 
 
@@ -101,28 +101,6 @@ def _unreadable() -> ValidationError:
         "the database's URL cannot be read: it should be mysql://user:password@host:port/database with one "
         "host, and special characters in user and password percent-encoded (@ is %40, / is %2F)"
     )
-
-
-def _tls(query: Mapping[str, str]) -> ssl.SSLContext | None:
-    wanted = any(name in query for name in ("ssl_ca", "ssl_cert", "ssl_key"))
-    if not _boolean(query, "ssl", wanted):
-        return None
-    context = ssl.create_default_context(cafile=query.get("ssl_ca"))
-    if not _boolean(query, "ssl_verify", True):
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    if "ssl_cert" in query:
-        context.load_cert_chain(query["ssl_cert"], query.get("ssl_key"))
-    return context
-
-
-def _boolean(query: Mapping[str, str], name: str, otherwise: bool) -> bool:
-    value = query.get(name)
-    if value is None:
-        return otherwise
-    if value.lower() not in _TRUE | _FALSE:
-        raise ValidationError(f"{name}={value} is neither true nor false")
-    return value.lower() in _TRUE
 
 
 def unreachable(settings: Settings, error: BaseException, timeout: float | None) -> UnreachableError:

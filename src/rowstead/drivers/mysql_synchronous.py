@@ -7,6 +7,7 @@ from typing import Any
 
 from rowstead.drivers.mysql_asynchronous import RESET_CONNECTION, TIMESTAMP, zoned
 from rowstead.drivers.mysql_settings import CHARSET, FOUND_ROWS, Settings
+from rowstead.drivers.mysql_tls import insisting
 
 
 class Library:
@@ -14,7 +15,8 @@ class Library:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._connection: Any = import_module(f"{name}.connections").Connection
+        connection: Any = import_module(f"{name}.connections").Connection
+        self._connection = insisting(connection, import_module(f"{name}.err").OperationalError)
         converters: Any = import_module(f"{name}.converters")
         moment = zoned(converters.convert_datetime)
         self._conversions: dict[Any, Any] = {**converters.conversions, TIMESTAMP: moment}

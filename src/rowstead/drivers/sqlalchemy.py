@@ -115,7 +115,8 @@ class SQLAlchemyAdapter:
             below = await connection.get_raw_connection()
             if connection.dialect.detect_autocommit_setting(cast(Any, below.dbapi_connection)):
                 raise UsageError(
-                    "this SQLAlchemy connection is in AUTOCOMMIT: there is no transaction to join"
+                    "this SQLAlchemy connection is in AUTOCOMMIT: there is no transaction to join; statements "
+                    'of many rows need one: make the session without isolation_level="AUTOCOMMIT"'
                 )
             # SQLAlchemy's drivers begin with the first statement; until then ours would commit itself.
             known = BEGIN.get(self.codec)

@@ -7,14 +7,14 @@ several statements in one text. Knows no engine.
 from __future__ import annotations
 
 import asyncio
+import ssl
 from functools import lru_cache
-from importlib import import_module
 from typing import Any
 
-from rowstead.drivers.mysql_asynchronous import Library
+from rowstead.drivers.mysql_asynchronous import Library, connection_of
 from rowstead.drivers.mysql_settings import CHARSET, HAS_SNAPSHOT_ISOLATION, SNAPSHOT_ISOLATION, SQL_MODE
+from rowstead.drivers.mysql_tls import tls_of
 
-_MODULES = {"asyncmy": "asyncmy.connection", "aiomysql": "aiomysql.connection"}
 SESSION = f"SET NAMES {CHARSET} COLLATE {CHARSET}_nopad_bin, sql_mode = '{SQL_MODE}', time_zone = '+00:00'"
 """As our own sessions begin, but for who commits: here that is SQLAlchemy's."""
 
@@ -25,7 +25,9 @@ async def connect(driver: str, **arguments: Any) -> Any:
     password = arguments.get("password")
     if isinstance(password, str):
         arguments["password"] = password.encode() if is_asyncmy else password.encode().decode("latin-1")
-    raw: Any = import_module(_MODULES[driver]).Connection(**arguments)
+    if "ssl" in arguments:
+        arguments["ssl"] = _context(arguments["ssl"])
+    raw: Any = connection_of(driver)(**arguments)
     try:
         async with asyncio.timeout(arguments.get("connect_timeout")):
             await (raw.connect() if is_asyncmy else raw._connect())
@@ -36,7 +38,17 @@ async def connect(driver: str, **arguments: Any) -> Any:
     return raw
 
 
-@lru_cache(maxsize=len(_MODULES))
+def _context(asked: Any) -> ssl.SSLContext | None:
+    """TLS as the libraries take it; SQLAlchemy hands on a URL's words: a text, or a dict of files."""
+    if isinstance(asked, str):
+        return tls_of({"ssl": asked})
+    if isinstance(asked, dict):
+        files: dict[str, Any] = {f"ssl_{name}": value for name, value in asked.items()}  # pyright: ignore[reportUnknownVariableType]
+        return tls_of(files)
+    return asked
+
+
+@lru_cache(maxsize=2)
 def _library(driver: str) -> Library:
     return Library(driver)
 

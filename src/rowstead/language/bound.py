@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias, cast
+from typing import Any, NamedTuple, TypeAlias, cast
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapper
 from sqlalchemy.sql.elements import BindParameter, ClauseElement, ColumnElement
+from sqlalchemy.types import TypeDecorator
 
 from rowstead.dialects import Dialect
 from rowstead.errors import UsageError, ValidationError
@@ -26,7 +27,7 @@ from rowstead.language.ordering import Order, Sort, read_order
 from rowstead.language.shapes import EXPRESSION, Shape
 from rowstead.tables.access import FULL_ACCESS, Access
 from rowstead.tables.dicts import dict_rows
-from rowstead.tables.from_sqlalchemy import TablesOf, column_of_type, table_of
+from rowstead.tables.from_sqlalchemy import StoresAsRows, TablesOf, column_of_type, table_of
 from rowstead.tables.schema import Column, Kind, Table
 from rowstead.values.column_values import EncodeColumn
 from rowstead.values.encoders import Encode, held
@@ -44,6 +45,25 @@ class _AsEncoded(sa.types.UserDefinedType[Any]):
 
 
 _AS_ENCODED = _AsEncoded()
+
+
+class OfDriver(NamedTuple):
+    """A column's value as the driver gave it, which goes back to the driver as it is."""
+
+    value: Any
+
+
+def is_decorated(column: Column) -> bool:
+    """Whether a column's values are made by an application's TypeDecorator, perhaps for one way only."""
+    return isinstance(column.via, TypeDecorator) and not isinstance(column.via, (StoresAsRows, sa.Interval))
+
+
+def as_ordered(column: Column, expression: Expression) -> Expression:
+    """A selected column, its values those that the database orders by: a decorated one's the driver's."""
+    if not is_decorated(column):
+        return expression
+    # With a name of its own: the object beside it asks for the column by its type.
+    return sa.type_coerce(expression, _AS_ENCODED).label(f"{column.name}_of_driver")
 
 
 class BoundSlots(Slots):
@@ -65,12 +85,18 @@ class BoundSlots(Slots):
     def value(self, column: Column, then: Callable[[Any], Any] | None = None) -> BindParameter[Any]:
         if column.via is None or then is not None:
             return super().value(column, then)
-        return _bound(held(column)(next(self._values)), column.via)
+        return self._of_type(column, held(column))
 
     def operand(self, column: Column) -> BindParameter[Any]:
         if column.via is None:
             return super().operand(column)
-        return _bound(_operand(column, next(self._values)), column.via)
+        return self._of_type(column, _holding(column))
+
+    def _of_type(self, column: Column, hold: Encode) -> BindParameter[Any]:
+        value = next(self._values)
+        if isinstance(value, OfDriver):
+            return _bound(value.value, _AS_ENCODED)
+        return _bound(hold(value), column.via)
 
     def outer(self, column: Expression) -> Expression:
         # Python asks the right side first where its class is a subclass of the left side's, and so turns

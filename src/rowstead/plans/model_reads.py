@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 import sqlalchemy as sa
+from sqlalchemy.exc import CompileError
 from sqlalchemy.sql import visitors
+from sqlalchemy.sql.functions import FunctionElement
 
 from rowstead.errors import ValidationError
-from rowstead.language.bound import BoundSlots, ModelTable, ModelWhere, read_sort, read_where
+from rowstead.language.bound import (
+    BoundSlots,
+    ModelTable,
+    ModelWhere,
+    is_expression,
+    read_sort,
+    read_where,
+)
 from rowstead.language.conditions import read_count
 from rowstead.language.criteria import Criteria
 from rowstead.language.ordering import Sort
@@ -31,8 +40,8 @@ class Filter(NamedTuple):
 
     @property
     def by_expression(self) -> bool:
-        """Whether the caller's own part is a condition of SQLAlchemy's."""
-        return self.own[0] == EXPRESSION
+        """Whether a part of it is a condition of SQLAlchemy's, which no kept statement can hold."""
+        return any(part[0] == EXPRESSION for part in (self.shape, *_terms(self.shape)))
 
 
 def filter_of(
@@ -40,21 +49,31 @@ def filter_of(
 ) -> Filter:
     """A caller's filter and what holds beside it, which no `access` hides."""
     own, values = read_where(model, where, access)
-    always = {**_of_this_class(model), **always}
-    if not always:
-        return Filter(own, values, own)
-    first, first_values = read_where(model, always)
-    rest = () if own == EVERYTHING else own[1:] if own[0] == "and" else (own,)
-    return Filter(("and", *rest, *first[1:]), [*values, *first_values], own)
+    shape = own
+    for condition in (_of_this_class(model), always):
+        if is_expression(condition) or condition:
+            more, more_values = read_where(model, condition)
+            shape, values = ("and", *_terms(shape), *_terms(more)), [*values, *more_values]
+    return Filter(shape, values, own)
 
 
-def _of_this_class(model: ModelTable) -> Mapping[str, Any]:
+def _terms(shape: Shape) -> Sequence[Any]:
+    """What a shape is an AND of."""
+    return () if shape == EVERYTHING else shape[1:] if shape[0] == "and" else (shape,)
+
+
+def _of_this_class(model: ModelTable) -> ModelWhere:
     """Where several classes share a table: which rows are this class's, or a subclass's."""
     mapper = model.mapper
-    name = getattr(mapper.polymorphic_on, "name", None)
-    if not mapper.single or name is None:
+    kind: Any = mapper.polymorphic_on
+    if not mapper.single or kind is None:
         return {}
-    return {name: {"in": [one.polymorphic_identity for one in mapper.self_and_descendants]}}
+    identities = [one.polymorphic_identity for one in mapper.self_and_descendants]
+    if not isinstance(kind, sa.Column):
+        # The classes are told apart by an expression.
+        return kind.in_(identities)
+    # By attribute: another attribute may be called as this one's column.
+    return {mapper.get_property_by_column(kind).key: {"in": identities}}
 
 
 def find(
@@ -95,16 +114,16 @@ def walk(statements: ModelStatements, where: Filter, order: Sort, access: Access
     return ModelWalk(statements, where.shape, where.values, read_sort(statements.model, order, access))
 
 
-def page(walk: ModelWalk, number: int, size: int, after: str | None, counted: bool) -> Plan[Page[Any]]:
-    """The page of this number, from 1, or the one behind the `next` of another (`after`)."""
-    for what, value in (("number", number), ("size", size)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ValidationError(f"a page's {what} is a whole number of at least 1, not {value!r}")
+def page(walk: ModelWalk, limit: int, offset: int, after: str | None, counted: bool) -> Plan[Page[Any]]:
+    """The page from `offset` on, or the one behind the `next` of another (`after`)."""
+    limit = read_count("limit", limit)
+    if limit < 1:
+        raise ValidationError("a page has a limit of at least 1")
     if after is None:
-        return counted_page(walk, size, read_count("offset", (number - 1) * size), counted)
-    if number != 1:
-        raise ValidationError("give a page's number, or after= a token, not both")
-    return following_page(walk, size, after, counted)
+        return counted_page(walk, limit, read_count("offset", offset), counted)
+    if offset:
+        raise ValidationError("a page begins at an offset or behind a token (`after`), not both")
+    return following_page(walk, limit, after, counted)
 
 
 # Parts of statements that a caller puts together
@@ -156,11 +175,52 @@ def key_terms(model: ModelTable) -> list[Any]:
     return [model.expression(name) for name in model.table.key]
 
 
-def reads_from(statement: Any, model: ModelTable) -> bool:
-    """Whether a select names the class's table among what it reads from."""
+def read_by(statement: Any, model: ModelTable) -> list[Any]:
+    """As what a select reads the class: the class where its own table is read, and aliases it selects."""
     tables = set(model.mapper.tables)
-    return any(tables & set(_tables_in(part)) for part in statement.get_final_froms())
+    plain = any(tables & set(_tables_in(part)) for part in statement.get_final_froms())
+    selected = [described["entity"] for described in statement.column_descriptions]
+    aliases = [one for one in selected if one is not None and sa.inspect(one).is_aliased_class]
+    of_class = [one for one in dict.fromkeys(aliases) if sa.inspect(one).mapper.isa(model.mapper)]
+    return [model.model, *of_class] if plain else of_class
 
 
 def _tables_in(part: Any) -> list[Any]:
-    return [one for one in visitors.iterate(part) if isinstance(one, sa.Table)]
+    """The tables that a FROM joins; what an alias or a subquery reads is that one's own."""
+    if isinstance(part, sa.Join):
+        return [*_tables_in(part.left), *_tables_in(part.right)]
+    return [part] if isinstance(part, sa.Table) else []
+
+
+# Selects that a caller put together
+
+
+def limited(statement: Any, limit: int) -> Any:
+    """The select with this limit, or its own where that is lower.
+
+    One whose own limit only the database knows stays as it is, and may give more.
+    """
+    if statement._fetch_clause is not None:
+        return statement
+    if statement._limit_clause is None:
+        return statement.limit(limit)
+    try:
+        return statement.limit(min(limit, statement._limit))
+    except CompileError:
+        return statement
+
+
+def can_be_ordered(statement: Any, model: ModelTable) -> bool:
+    """Whether the class's key may order a select: it gives rows of the class's table, not values of many."""
+    if not isinstance(statement, sa.Select) or model.model not in read_by(statement, model):
+        return False
+    select = cast("Any", statement)
+    values = [one["expr"] for one in select.column_descriptions if one["expr"] is not one["entity"]]
+    computed = any(isinstance(part, FunctionElement) for one in values for part in visitors.iterate(one))
+    return not (computed or select._distinct or select._group_by_clauses)
+
+
+def gives_objects(statement: Any) -> bool:
+    """Whether a statement gives objects of a mapped class, whose collections may be joined to them."""
+    described: Sequence[Any] = getattr(statement, "column_descriptions", ())
+    return any(one["entity"] is not None and one["expr"] is one["entity"] for one in described)

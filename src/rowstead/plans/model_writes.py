@@ -6,7 +6,7 @@ Names in a dict are the class's attributes, or its columns. What SQLAlchemy woul
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 import sqlalchemy as sa
@@ -15,7 +15,7 @@ from rowstead.errors import ValidationError, did_you_mean
 from rowstead.language.bound import BoundSlots, ModelTable
 from rowstead.language.criteria import Criteria
 from rowstead.language.shapes import IF_NEW, VALUE, has_subquery, is_everything
-from rowstead.plan import Call, Plan
+from rowstead.plan import Call, Plan, Record
 from rowstead.plans import bulk
 from rowstead.plans.bulk import Group
 from rowstead.plans.model_defaults import Filling, on_insert, on_update
@@ -73,7 +73,7 @@ def _target(model: ModelTable, on_conflict: str, elements: Iterable[str] | str |
 
 
 def _row(model: ModelTable, value: Any) -> Mapping[str, Any]:
-    """A row as a mapping by column: of an object what is set and not None, as SQLAlchemy takes it."""
+    """A row as a mapping by attribute: of an object what is set and not None, as SQLAlchemy takes it."""
     if isinstance(value, Mapping):
         return cast("Mapping[str, Any]", value)
     if not isinstance(value, model.model):
@@ -81,9 +81,15 @@ def _row(model: ModelTable, value: Any) -> Mapping[str, Any]:
             f"bulk_insert takes dicts or {model.model.__name__} objects, not {type(value).__name__}",
             table=model.table.name,
         )
+    if sa.inspect(value).mapper is not model.mapper:
+        own = type(value).__name__
+        raise ValidationError(
+            f"bulk_insert of {model.model.__name__} would drop the columns that only {own} has; insert it by "
+            f"a repository of {own}, or by `save`",
+            table=model.table.name,
+        )
     loaded: Mapping[str, Any] = sa.inspect(value).dict
-    names = model.attributes.items()
-    return {name: loaded[key] for name, key in names if loaded.get(key) is not None}
+    return {key: loaded[key] for key in model.attributes.values() if loaded.get(key) is not None}
 
 
 class _Alike(NamedTuple):
@@ -125,22 +131,48 @@ def _group(
     given: list[tuple[str, Any]] = []
     columns: list[list[Any]] = []
     increments: list[Any] = []
+    known: dict[str, list[Any]] = {}
     for name in model.stored.all:
         change = updated.get(name) if upsert else None
         # What only an update sets by itself an upsert sets in either case.
         key, filling = named.get(name), inserted.get(name) or change
         if key is not None:
             given.append((name, VALUE))
-            columns.append(_plain_values(model, name, [row[key] for row in alike.rows]))
+            known[name] = _plain_values(model, name, [row[key] for row in alike.rows])
+            columns.append(known[name])
         elif filling is not None:
             form = _form(filling, change, upsert)
             given.append((name, form))
             if form is Inc:
                 increments.append(1)
-            if form is not Now:
-                columns.append([1 if form is Inc else filling.value(row) for row in alike.rows])
+            if form is Inc:
+                columns.append([1] * len(alike.rows))
+            elif form is not Now:
+                known[name] = [filling.value(_Known(row, known, n)) for n, row in enumerate(alike.rows)]
+                columns.append(known[name])
     columns += [[by] * len(alike.rows) for by in increments]
     return Group(tuple(given), Columnar(columns, len(alike.rows)), alike.places)
+
+
+class _Known(Mapping[str, Any]):
+    """What is known of a row when a default is computed: its columns so far, and what its caller gave."""
+
+    __slots__ = ("_columns", "_number", "_row")
+
+    def __init__(self, row: Mapping[str, Any], columns: Mapping[str, list[Any]], number: int) -> None:
+        self._row = row
+        self._columns = columns
+        self._number = number
+
+    def __getitem__(self, name: str) -> Any:
+        values = self._columns.get(name)
+        return self._row[name] if values is None else values[self._number]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({**self._row, **self._columns})
+
+    def __len__(self) -> int:
+        return len({**self._row, **self._columns})
 
 
 def _form(filling: Filling, change: Filling | None, upsert: bool) -> Any:
@@ -241,6 +273,36 @@ def update_where(compiler: Compiler, statements: ModelStatements, change: Change
     return compiler.get(key).call([*change.values, *where.values], len if counted else None)
 
 
+def update_returning(
+    compiler: Compiler, statements: ModelStatements, change: Change, where: Filter
+) -> Call[list[Any]]:
+    """As `update_where`, and gives the keys of the rows. For a database whose UPDATE returns rows."""
+    table, key = statements.model.stored, statements.model.table.key
+    if where.by_expression:
+        columns = _columns(statements)
+        returned = [columns[name] for name in key]
+        return Selected(_update(statements, change, where).returning(*returned), _tuples, table.name)
+    compiled = compiler.get(("update", table, change.given, where.shape, key))
+
+    def read(records: Sequence[Record]) -> list[Any]:
+        return [tuple(row[name] for name in key) for row in compiled.read_all(records)]
+
+    return compiled.call([*change.values, *where.values], read)
+
+
+def lock_keys(statements: ModelStatements, where: Filter) -> Call[list[Any]]:
+    """The keys of the rows that fulfil `where`, which nobody else changes until the transaction's end."""
+    model = statements.model
+    columns = _columns(statements)
+    keys = [columns[name] for name in model.table.key]
+    statement = sa.select(*keys).where(_condition(statements, where)).with_for_update()
+    return Selected(statement, _tuples, model.table.name)
+
+
+def _tuples(records: Sequence[Record]) -> list[Any]:
+    return [tuple(record) for record in records]
+
+
 def delete_where(compiler: Compiler, statements: ModelStatements, where: Filter) -> Call[int]:
     """Remove the rows that fulfil `where`; how many there were."""
     table = statements.model.stored
@@ -266,7 +328,7 @@ def refuse_everything(model: ModelTable, where: Filter, verb: str) -> None:
 def _update(statements: ModelStatements, change: Change, where: Filter) -> Any:
     slots = BoundSlots(statements.dialect, statements.codec, change.values)
     table = _sqlalchemys(statements)
-    columns: dict[str, Any] = {column.name: column for column in table.columns}
+    columns = _columns(statements)
     sets: dict[Any, Any] = {}
     for name, form in change.given:
         column, plain = statements.model.stored.columns[name], columns[name]
@@ -276,6 +338,10 @@ def _update(statements: ModelStatements, change: Change, where: Filter) -> Any:
 
 def _sqlalchemys(statements: ModelStatements) -> sa.Table[Any]:
     return cast("sa.Table[Any]", statements.model.mapper.local_table)
+
+
+def _columns(statements: ModelStatements) -> dict[str, Any]:
+    return {column.name: column for column in _sqlalchemys(statements).columns}
 
 
 def _condition(statements: ModelStatements, where: Filter) -> Any:

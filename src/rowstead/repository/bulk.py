@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias, TypeVar, overload
 
 from rowstead.language.bound import ModelWhere
 from rowstead.model_objects import objects_of
-from rowstead.plan import Call
+from rowstead.model_refresh import has_objects, tell_changed, tell_removed
 from rowstead.plans import model_writes
 from rowstead.plans.model_reads import Filter
 from rowstead.repository.reading import MARK, Deleted, ReadingRepository
@@ -80,7 +80,7 @@ class BulkRepository(ReadingRepository[M]):
         """Change every row that fulfils the filter, which must not be empty; how many there were.
 
         Values may be `Inc` and `Now`. `updated_at` moves and a version counts. The session's objects of
-        the model are read anew.
+        these rows are read anew; what was set on them and not written yet stays.
         """
         return await self._change(patch, where, deleted, "update_where", commit)
 
@@ -96,21 +96,36 @@ class BulkRepository(ReadingRepository[M]):
             return await self._change(mark, where, deleted or "exclude", "delete_where", commit)
         wanted = self._own_filter(where, deleted or "include", "delete_where")
         call = model_writes.delete_where(self._core.database.compiler, self._statements, wanted)
-        return await self._run(call, commit)
+        async with self._unit(commit):
+            count = await self._core.run(call, self._model)
+            await tell_removed(self.session, self._model)
+        return count
 
     async def _change(
         self, patch: Mapping[str, Any], where: ModelWhere, deleted: Deleted, verb: str, commit: bool
     ) -> int:
         change = model_writes.change_of(self._model, patch)
         wanted = self._own_filter(where, deleted, verb)
-        call = model_writes.update_where(self._core.database.compiler, self._statements, change, wanted)
-        return await self._run(call, commit)
-
-    async def _run(self, call: Call[int], commit: bool) -> int:
+        compiler, statements = self._core.database.compiler, self._statements
         async with self._unit(commit):
-            count = await self._core.run(call, self._model)
-            await self._core.look_again(self._model)
-        return count
+            if not has_objects(self.session, self._model):
+                return await self._core.run(
+                    model_writes.update_where(compiler, statements, change, wanted), self._model
+                )
+            keys = await self._changed(change, wanted)
+            await tell_changed(self.session, self._model, keys, [name for name, _ in change.given])
+        return len(keys)
+
+    async def _changed(self, change: model_writes.Change, wanted: Filter) -> list[Any]:
+        """Change the rows; the keys of those that were."""
+        compiler, statements, run = self._core.database.compiler, self._statements, self._core.run
+        if compiler.dialect.update_returns:
+            return await run(
+                model_writes.update_returning(compiler, statements, change, wanted), self._model
+            )
+        keys = await run(model_writes.lock_keys(statements, wanted), self._model)
+        await run(model_writes.update_where(compiler, statements, change, wanted), self._model)
+        return keys
 
     def _own_filter(self, where: ModelWhere, deleted: Deleted, verb: str) -> Filter:
         """The rows that a write is about. ValidationError where the caller's own filter says nothing."""

@@ -23,6 +23,11 @@ def _now() -> datetime.datetime:
     return datetime.datetime.now(datetime.UTC)
 
 
+def _as_created(context: Any) -> datetime.datetime:
+    """A new row's first moment, so that one that was never updated can be told."""
+    return context.get_current_parameters().get("created_at") or _now()
+
+
 class UUIDPKMixin(MappedAsDataclass, repr=False, eq=False):
     """A random UUID as the key, known before the row is written."""
 
@@ -53,7 +58,7 @@ class UpdateMixin(MappedAsDataclass, repr=False, eq=False):
         init=False, insert_default=_now, server_default=current_moment()
     )
     updated_at: Mapped[datetime.datetime] = mapped_column(
-        init=False, insert_default=_now, onupdate=_now, server_default=current_moment()
+        init=False, insert_default=_as_created, onupdate=_now, server_default=current_moment()
     )
 
 

@@ -82,11 +82,15 @@ class ReadingRepository(Generic[M]):
     async def all(self, query: sa.Select[T], limit: int | None = None) -> list[T]: ...
 
     async def all(self, query: sa.Select[Any] | None = None, limit: int | None = None) -> list[Any]:
-        """What a select gives, its first column; without one, every row of the model."""
+        """What a select gives, its first column; without one, every row of the model.
+
+        An object comes once, however many rows a join makes of it. `limit` lowers the select's own.
+        """
         statement = self.select() if query is None else query
-        if limit is not None:
-            statement = statement.limit(read_count("limit", limit))
-        return await self._core.scalars(statement, self._model)
+        if limit is None:
+            return await self._core.scalars(statement, self._model)
+        most = read_count("limit", limit)
+        return (await self._core.scalars(model_reads.limited(statement, most), self._model))[:most]
 
     @overload
     async def first(self, query: None = None, order_by: Any = None) -> M | None: ...
@@ -101,9 +105,11 @@ class ReadingRepository(Generic[M]):
         """
         statement = self.select() if query is None else query
         terms = self._order_terms(order_by)
-        if not terms and model_reads.reads_from(statement, self._model):
+        if not terms and model_reads.can_be_ordered(statement, self._model):
             terms = model_reads.key_terms(self._model)
-        found = await self._core.scalars(statement.order_by(*terms).limit(1), self._model)
+        found = await self._core.scalars(
+            model_reads.limited(statement.order_by(*terms), 1), self._model
+        )
         return found[0] if found else None
 
     async def get(self, pk: Any, *, deleted: Deleted = "exclude") -> M | None:
@@ -111,7 +117,7 @@ class ReadingRepository(Generic[M]):
         key = model_reads.key_values(self._model, pk)
         with self._core.errors(self._model):
             found = await self.session.get(self.model_cls, key)
-        return found if found is None or self._is_wanted(found, deleted) else None
+            return found if found is None or await self._is_wanted(found, deleted) else None
 
     async def count(
         self,
@@ -175,19 +181,20 @@ class ReadingRepository(Generic[M]):
         where: ModelWhere = None,
         *,
         order: Sort = None,
-        number: int = 1,
-        size: int = 50,
+        limit: int = 50,
+        offset: int = 0,
         after: str | None = None,
         count: bool = True,
         deleted: Deleted = "exclude",
         access: Access = FULL_ACCESS,
     ) -> Page[M]:
-        """The page of this number, from 1, or the one behind the `next` of the page before (`after`).
+        """A page: objects from `offset` on, or behind the `next` of the page before (`after`).
 
-        By token no row is dropped or repeated while others come and go. `count=False` saves counting.
+        By token no row is dropped or repeated while others come and go, and a page costs the same wherever
+        it is. `count=False` saves counting.
         """
         walk = self._walk(where, order, deleted, access)
-        return await self._read(model_reads.page(walk, number, size, after, count))
+        return await self._read(model_reads.page(walk, limit, offset, after, count))
 
     async def iterate(
         self,
@@ -202,7 +209,7 @@ class ReadingRepository(Generic[M]):
 
         Rows may come and go meanwhile: none is dropped or given twice, and one batch at a time is held.
         """
-        if isinstance(batch_size, bool) or batch_size < 1:
+        if type(batch_size) is not int or batch_size < 1:
             raise ValidationError(f"batch_size is a whole number of at least 1, not {batch_size!r}")
         walk = self._walk(where, order, deleted, access)
         position = walk.start
@@ -246,14 +253,22 @@ class ReadingRepository(Generic[M]):
 
     def _without_deleted(self, statement: sa.Select[T]) -> sa.Select[T]:
         """The statement, about rows that are not marked; one that does not read the model stays as it is."""
-        if not self._marks_deleted or not model_reads.reads_from(statement, self._model):
+        if not self._marks_deleted:
             return statement
-        return statement.where(self._mark().is_(None))
+        return statement.where(
+            *(getattr(one, MARK).is_(None) for one in model_reads.read_by(statement, self._model))
+        )
 
-    def _is_wanted(self, found: M, deleted: Deleted) -> bool:
+    async def _is_wanted(self, found: M, deleted: Deleted) -> bool:
         if deleted == "include" or not self._rule(deleted):
             return True
-        return (getattr(found, MARK) is not None) == (deleted == "only")
+        return (await self._marked(found) is not None) == (deleted == "only")
+
+    async def _marked(self, one: M) -> Any:
+        """An object's mark of deletion, read anew where it was expired."""
+        if MARK not in cast("Any", sa.inspect(cast("Any", one))).dict:
+            await self.session.refresh(one, [MARK])
+        return getattr(one, MARK)
 
     def _expression(self, where: ModelWhere) -> Any:
         return where if is_expression(where) else model_reads.condition(self._statements, where)

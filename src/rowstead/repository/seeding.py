@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from rowstead.drivers.sqlalchemy_engines import begin_writing
 from rowstead.language.bound import model_table
+from rowstead.model_session import ModelSession
 from rowstead.repository.repository import BaseRepository
 from rowstead.repository.transactions import transactional
 from rowstead.values.encoders import held
@@ -44,12 +45,14 @@ async def run_seeders(session: AsyncSession, seeders: Iterable[Seeder], commit: 
     An error of one undoes what all of them wrote, and says which it was. Inside a `transactional` block only
     their work is undone, and the block commits. `commit=False` leaves the transaction open.
     """
+    core = ModelSession.of(session)
     async with transactional(session, commit):
         for seeder in sorted(seeders, key=lambda one: one.priority()):
             try:
-                await seeder.seed(session)
-                # So that what the database refuses is told of the seeder that wrote it.
-                await session.flush()
+                with core.errors():
+                    await seeder.seed(session)
+                    # So that what the database refuses is told of the seeder that wrote it.
+                    await session.flush()
             except Exception as error:
                 error.add_note(f"in the seeder {type(seeder).__name__}; nothing of any seeder was kept")
                 raise
@@ -61,7 +64,7 @@ async def seed_if_empty(session: AsyncSession, model: type[M], rows: Rows) -> bo
     Nothing is committed.
     """
     repository = BaseRepository(session, model)
-    await begin_writing(session)
+    await _begin_writing(session)
     if await repository.exists(deleted="include"):
         return False
     await repository.bulk_insert(list(rows), returning=False)
@@ -83,7 +86,7 @@ async def seed_if_not_exists(session: AsyncSession, model: type[M], rows: Rows, 
         wanted.setdefault(read(row[key]), row)
     if not wanted:
         return 0
-    await begin_writing(session)
+    await _begin_writing(session)
     there = await repository.find({key: {"in": list(wanted)}}, deleted="include")
     known = {getattr(one, key) for one in there}
     missing = [row for value, row in wanted.items() if value not in known]
@@ -92,6 +95,11 @@ async def seed_if_not_exists(session: AsyncSession, model: type[M], rows: Rows, 
     return await repository.bulk_insert(
         missing, on_conflict="nothing", on_conflict_index_elements=[key], returning=False
     )
+
+
+async def _begin_writing(session: AsyncSession) -> None:
+    with ModelSession.of(session).errors():
+        await begin_writing(session)
 
 
 def _with_key(rows: Rows, key: str, model: type[Any]) -> Iterator[Mapping[str, Any]]:

@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, AsyncSessionTransaction
 from sqlalchemy.orm import SessionTransactionOrigin
 
 from rowstead.errors import UsageError
+from rowstead.model_refresh import expired, load_expired
 from rowstead.model_session import ModelSession
 from rowstead.waiting import finish
 
@@ -62,13 +63,18 @@ async def savepoint(
 ) -> AsyncGenerator[AsyncSessionTransaction]:
     """A savepoint: its work is undone on an error, else it belongs to the transaction around it.
 
-    `name` is told by errors that come out of it; the database's own name is SQLAlchemy's.
+    `name` is told by errors that come out of it; the database's own name is SQLAlchemy's. What the database
+    refuses at its beginning and end is an error of ours, as at the end of a `transactional` block.
     """
-    point = await session.begin_nested()
+    core = ModelSession.of(session)
+    with core.errors():
+        # What the session has to write is written first, and may be refused.
+        point = await session.begin_nested()
     try:
         yield point
         if point.is_active:
-            await point.commit()
+            with core.errors():
+                await point.commit()
     except BaseException as error:
         if name is not None:
             error.add_note(f"in the savepoint {name!r}, which was rolled back")
@@ -141,5 +147,8 @@ async def _inner(session: AsyncSession, rollback_on_exception: bool) -> AsyncGen
 
 async def _undo_savepoint(point: AsyncSessionTransaction) -> None:
     # Whoever rolled back further out has taken it along.
-    if point.is_active or point.session.in_nested_transaction():
+    session = point.session
+    if point.is_active or session.in_nested_transaction():
+        before = expired(session)
         await point.rollback()
+        await load_expired(session, expired(session) - before)

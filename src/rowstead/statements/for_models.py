@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from sqlalchemy import LABEL_STYLE_DEFAULT
 
 from rowstead.dialects import Dialect
-from rowstead.language.bound import BoundSlots, KeptSlots, ModelTable
+from rowstead.language.bound import BoundSlots, KeptSlots, ModelTable, as_ordered
 from rowstead.language.expressions import Slots
 from rowstead.language.shapes import Shape
 from rowstead.plan import Call, Record
@@ -112,6 +112,8 @@ class ModelStatements:
         statement = BUILDERS[operation](slots, *rest)
         if operation not in _GIVE_OBJECTS:
             return statement
-        # Behind the columns, which the objects take the place of, there may be the count of all.
-        extra = list(statement.selected_columns)[len(key[2]) :]
-        return statement.with_only_columns(self.model.model, *extra).set_label_style(LABEL_STYLE_DEFAULT)
+        # Behind the object there are the columns that were asked for, and perhaps the count of all.
+        asked, table = list(statement.selected_columns), self.model.table
+        wanted = [as_ordered(table.columns[name], one) for name, one in zip(key[2], asked, strict=False)]
+        columns = (self.model.model, *wanted, *asked[len(wanted) :])
+        return statement.with_only_columns(*columns).set_label_style(LABEL_STYLE_DEFAULT)

@@ -74,7 +74,7 @@ class Session:
         raise NotImplementedError
 
     def tried(self, call: Call[R]) -> R:
-        """Run a statement that may be refused by a constraint, with which a transaction goes on."""
+        """Run a statement that may be refused for a row that is there; a transaction goes on then."""
         return self.run(call)
 
     def pinned(self, plan: Plan[R]) -> R:

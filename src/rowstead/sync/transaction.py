@@ -19,8 +19,8 @@ from rowstead import raw
 from rowstead.errors import (
     CommitOutcomeUnknown,
     DisconnectedError,
+    DuplicateError,
     HandleClosed,
-    IntegrityError,
     RowsteadError,
     TransactionFailed,
     UsageError,
@@ -163,7 +163,7 @@ class Transaction(Session):
         try:
             self.wrote = True
             result = self._send(self.connection, call)
-        except IntegrityError:
+        except DuplicateError:
             raise
         except BaseException as error:
             self.fail(error)

@@ -8,6 +8,13 @@ It answers for differences of tables, columns, indexes and constraints. It must 
 is reached, nor apply anything.
 """
 
+try:
+    import alembic as _alembic  # noqa: F401  # pyright: ignore[reportUnusedImport]
+except ModuleNotFoundError as error:
+    raise ImportError(
+        "comparing models with a database needs Alembic: pip install 'rowstead[migrate]'"
+    ) from error
+
 from rowstead.migrations.comparing.changes import Change
 from rowstead.migrations.comparing.deciding import Decision, PossibleRename, decide
 from rowstead.migrations.comparing.file import migration_file

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 import sqlalchemy as sa
 from alembic.operations import ops
 
 from rowstead.migrations.comparing.enums import AlterEnum, CreateEnum
+from rowstead.migrations.comparing.unseen import CreateSchema
 
 TypeText = Callable[[Any], str]
 
@@ -56,6 +58,7 @@ class Change:
 _ORDER = (
     ("drop_foreign_key",),
     ("drop_index", "drop_unique", "drop_check"),
+    ("create_schema",),
     ("create_enum", "alter_enum"),
     ("create_table",),
     ("rename_column",),
@@ -75,10 +78,26 @@ def change_of(op: Any, type_text: TypeText) -> Change:
 
 
 def in_order(changes: list[Change]) -> list[Change]:
-    """The changes in an order in which each can be done; tables keep theirs, each behind what it needs."""
-    tables = [c for c in changes if c.kind in ("create_table", "drop_table")]
-    places = {id(change): number for number, change in enumerate(tables)}
+    """The changes in an order in which each can be done; new tables keep theirs, behind what they need."""
+    created = [c for c in changes if c.kind == "create_table"]
+    places = {id(change): number for number, change in enumerate([*created, *_children_first(changes)])}
     return sorted(changes, key=lambda c: (c.rank, places.get(id(c), 0), c.table, c.text))
+
+
+def _children_first(changes: list[Change]) -> list[Change]:
+    """The tables that go, each before those that it refers to; in a circle by name."""
+    going = {c.table: c for c in changes if c.kind == "drop_table"}
+    needs: dict[str, set[str]] = {name: set() for name in sorted(going)}
+    for name, change in going.items():
+        table: sa.Table = change.op.to_table()
+        for key in table.foreign_key_constraints:
+            referred = key.elements[0].target_fullname.rpartition(".")[0]
+            if referred in needs and referred != name:
+                needs[referred].add(name)
+    try:
+        return [going[name] for name in TopologicalSorter(needs).static_order()]
+    except CycleError:
+        return [going[name] for name in needs]
 
 
 def _name(op: Any) -> str:
@@ -196,7 +215,7 @@ def _default(default: Any) -> str:
 def _index(op: Any, _: TypeText) -> Change:
     index = op.to_index()
     columns = frozenset(str(c.name) for c in index.columns)
-    listed = ", ".join(str(getattr(e, "name", e)) for e in index.expressions)
+    listed = ", ".join(str(e.name if isinstance(e, sa.Column) else e) for e in index.expressions)
     return Change(op, "create_index", _name(op), columns, f"index {op.index_name} on {listed} is missing")
 
 
@@ -239,6 +258,12 @@ def _comment(op: Any, _: TypeText) -> Change:
     return Change(op, "table_comment", _name(op), frozenset(), "the table has another comment")
 
 
+def _create_schema(op: CreateSchema, _: TypeText) -> Change:
+    undoing = f"fails where {op.name} holds more than the models' tables"
+    text = f"schema {op.name} is missing"
+    return Change(op, "create_schema", op.name, frozenset(), text, undoing=undoing)
+
+
 def _create_enum(op: CreateEnum, _: TypeText) -> Change:
     text = f"type {op.name} is missing ({', '.join(op.labels)})"
     return Change(op, "create_enum", op.name, frozenset(), text)
@@ -272,6 +297,7 @@ _READ: Mapping[type, Callable[[Any, TypeText], Change]] = {
     ops.DropConstraintOp: _drop_constraint,
     ops.CreateTableCommentOp: _comment,
     ops.DropTableCommentOp: _comment,
+    CreateSchema: _create_schema,
     CreateEnum: _create_enum,
     AlterEnum: _alter_enum,
 }

@@ -16,6 +16,7 @@ from alembic.runtime.migration import MigrationContext
 from rowstead.errors import ValidationError, did_you_mean
 from rowstead.migrations.comparing.changes import Change, RenameColumn, change_of, in_order
 from rowstead.migrations.comparing.reading import Found
+from rowstead.migrations.comparing.rebuilding import with_losses
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +64,9 @@ def decide(found: Found, renames: Iterable[str] = (), drops: Iterable[str] = ())
         rest = [c for c in changes if c.table in tables and c not in waiting]
         if any(c.kind not in _IN_PLACE for c in rest):
             waiting += rest
+    written = in_order([change for change in changes if change not in waiting])
     return Decision(
-        changes=tuple(in_order([change for change in changes if change not in waiting])),
+        changes=tuple(with_losses(written, found)),
         waiting=tuple(waiting),
         possible_renames=tuple(possible),
     )

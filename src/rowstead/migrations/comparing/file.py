@@ -10,12 +10,14 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from rowstead.errors import ValidationError
 from rowstead.migrations.comparing.changes import Change
 from rowstead.migrations.comparing.deciding import Decision
 from rowstead.migrations.comparing.reading import Found
 from rowstead.migrations.comparing.rebuilding import Rebuilding
 from rowstead.migrations.comparing.spelling import InPlace
-from rowstead.migrations.split import Syntax
+from rowstead.migrations.formats import goose
+from rowstead.migrations.split import Syntax, Token
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +29,40 @@ class _Step:
 
 
 def migration_file(decision: Decision, found: Found) -> str:
-    """The text of a migration that carries out what was decided, with the way back."""
+    """The text of a migration that carries out what was decided, with the way back.
+
+    Raises ValidationError where the format cannot hold it: a text of the models looks like an annotation.
+    """
     steps = _rebuilt(decision, found) if found.facts.rebuild is not None else _altered(decision, found)
     forth, back = steps
     lines = ["-- What the models and the database differed in, written by `rowstead db generate`."]
     lines += [f"-- Not in here: {possible.text}" for possible in decision.possible_renames]
     lines += ["-- +goose Up", *_lines(forth, found.facts.syntax)]
     lines += ["-- +goose Down", *_lines(back, found.facts.syntax)]
-    return "\n".join(lines).rstrip("\n") + "\n"
+    text = "\n".join(lines).rstrip("\n") + "\n"
+    _refuse_other_reading(text, forth, back, found.facts.syntax)
+    return text
+
+
+def _refuse_other_reading(text: str, forth: Sequence[_Step], back: Sequence[_Step], syntax: Syntax) -> None:
+    """What is read of the file must be what was written. Raises ValidationError."""
+    reader = goose.Reader("the new file", syntax, {})
+    wrong = "it would be read as other statements"
+    try:
+        for number, line in enumerate(text.split("\n"), 1):
+            reader.read(number, line)
+        reader.end()
+    except ValidationError as error:
+        wrong = str(error)
+    else:
+        if [len(reader.up), len(reader.down or ())] == [
+            sum(len(step.statements) for step in steps) for steps in (forth, back)
+        ]:
+            return
+    raise ValidationError(
+        "a text in the models or in the database (a default, a comment) has a line that goose's format "
+        f"takes for an annotation, `-- +goose …`: {wrong}; write this migration by hand"
+    )
 
 
 def _altered(decision: Decision, found: Found) -> tuple[list[_Step], list[_Step]]:
@@ -125,9 +153,14 @@ def _lines(steps: Sequence[_Step], syntax: Syntax) -> Iterator[str]:
 
 def _statement(text: str, syntax: Syntax) -> list[str]:
     whole = f"{text.rstrip().rstrip(';')};"
-    if any(token.kind == "semicolon" for token in syntax.tokens(whole[:-1])):
+    # Other readers of the format end a statement at each line that ends with a semicolon, even in a text.
+    if any(token.kind == "semicolon" or _ends_a_line(token) for token in syntax.tokens(whole[:-1])):
         return ["-- +goose StatementBegin", whole, "-- +goose StatementEnd"]
     return [whole]
+
+
+def _ends_a_line(token: Token) -> bool:
+    return token.kind in ("string", "quoted") and re.search(r";\s*\n", token.text) is not None
 
 
 def _tidy(text: str, syntax: Syntax) -> str:

@@ -12,11 +12,13 @@ a runner can see it, and then refuses to go on if they are on. At its end it ref
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from rowstead.migrations.comparing.changes import Change
+from rowstead.migrations.comparing.losses import lost_clauses
 from rowstead.migrations.comparing.reading import Found
 from rowstead.migrations.comparing.spelling import InPlace, text_of
 from rowstead.migrations.split import Syntax
@@ -44,7 +46,7 @@ class Rebuilding:
     def __init__(self, found: Found, changes: Sequence[Change]) -> None:
         self._found = found
         self._in_place = InPlace(found)
-        self._anew = {c.table for c in changes if c.table in found.stored and not _is_simple(c)}
+        self._anew = tables_made_anew(changes, found)
 
     @property
     def tables(self) -> frozenset[str]:
@@ -153,6 +155,31 @@ class Rebuilding:
 
     def _quoted(self, name: str) -> str:
         return str(self._found.case.identifier_preparer.quote(name))
+
+
+def tables_made_anew(changes: Iterable[Change], found: Found) -> set[str]:
+    """The tables of which something changes that cannot be done in place."""
+    return {c.table for c in changes if c.table in found.stored and not _is_simple(c)}
+
+
+def with_losses(changes: Sequence[Change], found: Found) -> list[Change]:
+    """The changes, where a table is made anew with what it has besides and the models do not say."""
+    anew = tables_made_anew(changes, found)
+    told: list[Change] = []
+    for change in changes:
+        if change.table not in anew or _is_simple(change):
+            told.append(change)
+            continue
+        anew.remove(change.table)
+        said = (change.destructive, _without(change.table, found))
+        told.append(replace(change, destructive="; ".join(part for part in said if part) or None))
+    return told
+
+
+def _without(table: str, found: Found) -> str | None:
+    create = text_of(CreateTable(found.models[table]), found.case)
+    lost = lost_clauses(found.stored[table].sql, create, found.facts.syntax)
+    return f"{table} is made anew as in the models, without {', '.join(lost)}" if lost else None
 
 
 def _new(table: str) -> str:

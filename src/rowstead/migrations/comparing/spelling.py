@@ -6,6 +6,7 @@ know files.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from copy import copy
 from typing import Any, ClassVar, cast
@@ -19,6 +20,7 @@ from sqlalchemy.schema import AddConstraint, CreateTable, DropTable, SetColumnCo
 from rowstead.migrations.comparing.changes import Change, RenameColumn
 from rowstead.migrations.comparing.enums import AlterEnum, CreateEnum, enum_statements
 from rowstead.migrations.comparing.reading import Found
+from rowstead.migrations.comparing.unseen import CreateSchema
 
 
 class _Writer:
@@ -44,6 +46,7 @@ class InPlace:
     """Spells changes for one database, forth and back."""
 
     def __init__(self, found: Found) -> None:
+        self._name = found.dialect.name
         self._models = found.models
         self._dialect = found.case
         created = [self._table(c.op) for c in found.changes if c.kind == "create_table"]
@@ -114,7 +117,7 @@ class InPlace:
     def _altered(self, op: ops.AlterColumnOp) -> list[str]:
         operations, writer = self._operations()
         default = op.existing_server_default
-        if op.modify_type is None or default is None or default is False:
+        if op.modify_type is None or not isinstance(default, sa.DefaultClause):
             operations.invoke(self._converting(op))
             return writer.texts
         # A default is not converted with its column.
@@ -134,14 +137,27 @@ class InPlace:
         if op.modify_type is None:
             return op
         name = self._dialect.identifier_preparer.quote(op.column_name)
-        kinds = op.existing_type, op.modify_type
-        # Between lists of values, and from and to others, there is only the way by their texts.
-        is_list = any(isinstance(kind, sa.Enum) for kind in kinds)
         spelled = self._dialect.type_compiler_instance.process(op.modify_type)
-        value = f"CAST({name} AS TEXT)" if is_list else name
+        value = _way(op.existing_type, op.modify_type).format(name)
         converting = copy(op)
-        converting.kw = {**op.kw, "postgresql_using": f"CAST({value} AS {spelled})"}
+        # What is computed takes no words about its conversion.
+        if not isinstance(op.existing_server_default, sa.Computed):
+            converting.kw = {**op.kw, "postgresql_using": f"CAST({value} AS {_without_length(spelled)})"}
         return converting
+
+    def _constraint_dropped(self, op: ops.DropConstraintOp) -> list[str]:
+        operations, writer = self._operations()
+        operations.invoke(op)
+        drop = _KEYS_INDEX.get(self._name)
+        if drop is None or op.constraint_type != "foreignkey" or not op.constraint_name:
+            return writer.texts
+        # The server has made an index of the key's name if there was none.
+        quote = self._dialect.identifier_preparer.quote
+        writer.texts.append(drop.format(quote(op.table_name), quote(str(op.constraint_name))))
+        return writer.texts
+
+    def _schema(self, op: CreateSchema) -> list[str]:
+        return [op.statement(self._dialect)]
 
     def _enum(self, op: CreateEnum | AlterEnum) -> list[str]:
         return enum_statements(op, self._dialect)
@@ -160,9 +176,42 @@ class InPlace:
         RenameColumn: _renamed,
         ops.AddColumnOp: _added,
         ops.AlterColumnOp: _altered,
+        ops.DropConstraintOp: _constraint_dropped,
+        CreateSchema: _schema,
         CreateEnum: _enum,
         AlterEnum: _enum,
     }
+
+
+_KEYS_INDEX: Mapping[str, str] = {"mariadb": "ALTER TABLE {} DROP INDEX IF EXISTS {}"}
+"""How an index goes that a database made for a foreign key and leaves behind."""
+
+_KINDS: tuple[tuple[type, ...], ...] = ((sa.Integer, sa.Numeric), (sa.String,), (sa.Date, sa.DateTime))
+"""Types that are cast to each other directly."""
+
+
+def _way(before: Any, after: Any) -> str:
+    """From what the new type is cast. Between many types there is only the way by their texts."""
+    if isinstance(before, sa.Boolean) and isinstance(after, _KINDS[0]):
+        return "CAST({} AS INTEGER)"
+    is_list = isinstance(before, sa.Enum) or isinstance(after, sa.Enum)
+    alike = any(isinstance(before, kinds) and isinstance(after, kinds) for kinds in _KINDS)
+    return "{}" if alike and not is_list else "CAST({} AS TEXT)"
+
+
+_CUT: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"N?(VAR)?CHAR(\(\d+\))?(?=[ \[]|\Z)"), "TEXT"),
+    (re.compile(r"BIT( VARYING)?(\(\d+\))?(?=[ \[]|\Z)"), "BIT VARYING"),
+)
+"""Types to which a cast cuts values in silence; each with its own form that takes any length."""
+
+
+def _without_length(spelled: str) -> str:
+    """The type to cast to. Of a value that does not fit the column's length the column itself says so."""
+    for pattern, whole in _CUT:
+        if found := pattern.match(spelled):
+            return whole + spelled[found.end() :]
+    return spelled
 
 
 def bare_column(column: sa.Column[Any]) -> sa.Column[Any]:
