@@ -74,6 +74,15 @@ class ModelSession:
             found = session.info[_KEPT] = cls(session)
         return found
 
+    def check_bind(self, model: ModelTable) -> None:
+        """UsageError where the session has another engine for this class than for everything else."""
+        if self.session.get_bind(model.mapper) is not self.session.get_bind():
+            raise UsageError(
+                f"this session has an engine of its own for {model.model.__name__} (binds=), and a "
+                "repository's statements go to the session's one engine; make a session with that engine: "
+                "`async_sessionmaker(engine)`"
+            )
+
     # What the database is
 
     @property

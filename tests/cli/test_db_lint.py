@@ -6,7 +6,7 @@ import contextlib
 import io
 import json
 import os
-import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -152,10 +152,11 @@ def test_a_squawk_that_does_not_work_is_told(
     assert run("--dialect", "sqlite")[0] == 0
 
 
-@pytest.mark.skipif(shutil.which("squawk") is None, reason="squawk is not installed; nothing needs it")
 def test_squawk_adds_what_we_do_not_know_and_repeats_nothing(
-    run: Run, write: Callable[[str, str], None]
+    run: Run, write: Callable[[str, str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # The dependency group `test` brings it into the environment that runs this.
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     more = "ALTER TABLE users ADD COLUMN code char(8);\n-- +goose Down"
     write("00001_x.sql", RISKY.replace("-- +goose Down", more))
     code, out, _ = run("--dialect", "postgresql", "--json")

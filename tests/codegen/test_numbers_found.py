@@ -25,9 +25,9 @@ class Number(Base):
     __tablename__ = "numbers"
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    float: Mapped[float] = mapped_column(default=math.inf)
-    low: Mapped[float] = mapped_column(default=-math.inf)
-    none: Mapped[float] = mapped_column(default=math.nan)
+    float = mapped_column(sa.Float, nullable=False, default=math.inf)
+    low = mapped_column(sa.Float, nullable=False, default=-math.inf)
+    none = mapped_column(sa.Float, nullable=False, default=math.nan)
     hundreds: Mapped[Decimal] = mapped_column(sa.Numeric(5, -2), default=Decimal(0))
     small: Mapped[Decimal] = mapped_column(sa.Numeric(3, 5), default=Decimal(0))
 

@@ -174,7 +174,9 @@ async def test_first_takes_selects_that_no_key_can_order_and_heeds_their_limit(
     assert await writers.first(sa.select(Writer).limit(0)) is None
     assert await writers.all(sa.select(Work.title).order_by(Work.title).limit(1), limit=10) == ["x"]
     assert await writers.all(sa.select(Work.title).order_by(Work.title).limit(10), limit=1) == ["x"]
-    assert await writers.all(sa.select(Work.title).order_by(Work.title).limit(sa.literal(1) + 1), limit=1) == ["x"]
+    assert await writers.all(
+        sa.select(Work.title).order_by(Work.title).limit(sa.literal(1) + 1), limit=1
+    ) == ["x"]
     first = await writers.first()
     assert first is not None
     assert await writers.first(sa.select(Writer.id)) == first.id

@@ -17,7 +17,7 @@ from typing import Any
 
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, ExceptionContext
-from sqlalchemy.exc import InvalidRequestError
+from sqlalchemy.exc import InvalidRequestError, NoSuchModuleError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
@@ -52,6 +52,7 @@ def make_engine(
     wait for its turn to write when it begins. `connect_timeout` is in seconds. `arguments` are those of
     `create_async_engine` and win. Raises ValidationError for what names no asynchronous database.
     """
+    _check_known(url)
     prepare = _PREPARATIONS.get(url.get_backend_name(), _no_preparation)
     level = None if isolation_level is None else _level(isolation_level)
     given = _merged(_timeouts(url, connect_timeout), prepare.arguments(url, level), arguments)
@@ -59,6 +60,19 @@ def make_engine(
     prepare.listen(engine, url, schema, level)
     refuse_failed_commits(engine)
     return engine
+
+
+def _check_known(url: URL) -> None:
+    try:
+        url.get_dialect()
+    except NoSuchModuleError as error:
+        raise ValidationError(
+            f"SQLAlchemy knows no {url.drivername}; name a database and its driver, as in "
+            "postgresql+asyncpg://… or sqlite+aiosqlite://…"
+        ) from error
+    except ImportError:
+        # Of a driver that is not installed: creating the engine says which.
+        return
 
 
 def _created(url: URL, arguments: Mapping[str, Any]) -> AsyncEngine:

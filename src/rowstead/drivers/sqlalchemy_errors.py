@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from sqlalchemy import exc
-from sqlalchemy.orm.exc import DetachedInstanceError, StaleDataError
+from sqlalchemy.orm.exc import DetachedInstanceError, ObjectDeletedError, StaleDataError
 
 from rowstead.errors import (
     ConflictError,
@@ -14,6 +14,7 @@ from rowstead.errors import (
     IntegrityError,
     OperationalError,
     PoolTimeout,
+    RowError,
     RowsteadError,
     StatementError,
     TransactionFailed,
@@ -37,6 +38,10 @@ def translated(error: Exception, of_driver: Translate) -> RowsteadError | None:
         return error
     if isinstance(error, exc.StatementError):
         return _of_statement(error, of_driver)
+    if isinstance(error, AssertionError) and "No such polymorphic_identity" in str(error):
+        return RowError(f"a row belongs to a class that is not mapped: {error}")
+    if isinstance(error, exc.InvalidRequestError) and "Could not refresh instance" in str(error):
+        return _stale(str(error))
     if isinstance(error, exc.SQLAlchemyError):
         return _first(_OF_SQLALCHEMY, error)(str(error))
     return of_driver(error)
@@ -74,15 +79,20 @@ def _stale(message: str) -> ConflictError:
 _OF_SQLALCHEMY: Mapping[type[Exception], _Make] = {
     # What is more special comes first.
     StaleDataError: _stale,
+    ObjectDeletedError: _stale,
     exc.PendingRollbackError: lambda message: TransactionFailed(
         f"an earlier statement of this session failed; call `await session.rollback()` first ({message})"
     ),
-    exc.TimeoutError: lambda message: PoolTimeout(f"no connection became free in time: {message}"),
+    exc.TimeoutError: lambda message: PoolTimeout(
+        f"no connection became free in time: {message}. A SQLite database in memory is one connection: end one "
+        "session's transaction before another session asks for it, or use a file"
+    ),
     DetachedInstanceError: UsageError,
     exc.MissingGreenlet: lambda message: UsageError(
         f"an attribute that is not loaded was asked for where nobody can wait; refresh the object first "
         f"({message})"
     ),
+    exc.InvalidRequestError: lambda message: UsageError(f"SQLAlchemy refuses this: {message}"),
     exc.SQLAlchemyError: lambda message: UsageError(
         f"the SQLAlchemy connection or session cannot be used: {message}"
     ),

@@ -84,8 +84,6 @@ def _as_text(value: Any) -> list[Any]:
 def _from_text(given: Any) -> OfDriver:
     try:
         name, value = given
-        return OfDriver(
-            bytes.fromhex(value) if name == "bytes" else _OF_DRIVERS[name].validate_python(value)
-        )
+        return OfDriver(bytes.fromhex(value) if name == "bytes" else _OF_DRIVERS[name].validate_python(value))
     except (ValueError, TypeError, KeyError, PydanticError) as error:
         raise ValidationError("this is not a page token; use the `next` of a page as it is") from error

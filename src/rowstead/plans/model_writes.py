@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 import sqlalchemy as sa
+from sqlalchemy.orm import RelationshipDirection
 
 from rowstead.errors import ValidationError, did_you_mean
 from rowstead.language.bound import BoundSlots, ModelTable
@@ -50,7 +51,13 @@ def insert_values(
     last wins. ValidationError for an unknown key and for an upsert that has nothing to set.
     """
     target = _target(model, on_conflict, elements)
-    rows = [_row(model, value) for value in values]
+    if isinstance(values, (str, Mapping)) or not isinstance(values, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ValidationError(
+            f"bulk_insert takes several rows, as in [row, ...], not one {type(values).__name__}",
+            table=model.table.name,
+        )
+    upserts = target is not None and target.action == "upsert"
+    rows = [_row(model, value, upserts) for value in values]
     groups = _groups(model, rows, target)
     return (yield from bulk.insert_many(compiler, model.stored, groups, target, returning))
 
@@ -72,8 +79,11 @@ def _target(model: ModelTable, on_conflict: str, elements: Iterable[str] | str |
     return Target(action, key or (model.stored.key if action == "upsert" else None))
 
 
-def _row(model: ModelTable, value: Any) -> Mapping[str, Any]:
-    """A row as a mapping by attribute: of an object what is set and not None, as SQLAlchemy takes it."""
+def _row(model: ModelTable, value: Any, upserts: bool) -> Mapping[str, Any]:
+    """A row as a mapping by attribute: of an object what is set and not None, as SQLAlchemy takes it.
+
+    An upsert takes a None too that nothing else fills.
+    """
     if isinstance(value, Mapping):
         return cast("Mapping[str, Any]", value)
     if not isinstance(value, model.model):
@@ -89,7 +99,41 @@ def _row(model: ModelTable, value: Any) -> Mapping[str, Any]:
             table=model.table.name,
         )
     loaded: Mapping[str, Any] = sa.inspect(value).dict
-    return {key: loaded[key] for key in model.attributes.values() if loaded.get(key) is not None}
+    given = {key: loaded[key] for key in model.attributes.values() if loaded.get(key) is not None}
+    _check_relationships(model, value, given)
+    emptied = _emptied(model) if upserts else ()
+    return {**given, **{key: None for key in emptied if key in loaded and key not in given}}
+
+
+def _emptied(model: ModelTable) -> list[str]:
+    """The attributes that an upsert sets to NULL where an object has None: nothing else fills them."""
+    columns = cast("sa.Table[Any]", model.mapper.local_table).columns
+    return [
+        model.attributes[column.name]
+        for column in columns
+        if column.name in model.attributes
+        and column.nullable
+        and not column.primary_key
+        and column.default is None
+        and column.server_default is None
+    ]
+
+
+def _check_relationships(model: ModelTable, value: Any, given: Mapping[str, Any]) -> None:
+    """ValidationError for an object of which a relationship was set that no column in `given` says."""
+    state = sa.inspect(value)
+    for relation in model.mapper.relationships:
+        key = relation.key
+        if relation.viewonly or key not in state.committed_state or not state.dict.get(key):
+            continue
+        own = [model.attributes.get(column.name) for column in relation.local_columns]
+        if relation.direction is RelationshipDirection.MANYTOONE and given.keys() >= set(own):
+            continue
+        raise ValidationError(
+            f"bulk_insert writes columns, and {type(value).__name__}.{key} is a relationship: give the columns "
+            "of its key, or `save` the object",
+            table=model.table.name,
+        )
 
 
 class _Alike(NamedTuple):

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
-from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias, TypeVar, overload
 
-from rowstead.language.bound import ModelWhere
+from rowstead.language.bound import ModelWhere, is_expression
 from rowstead.model_objects import objects_of
 from rowstead.model_refresh import has_objects, tell_changed, tell_removed
 from rowstead.plans import model_writes
@@ -61,6 +60,8 @@ class BulkRepository(ReadingRepository[M]):
         result), "update" sets what the values name and `updated_at`. `on_conflict_index_elements` are the
         columns of the unique key that this is about; "update" goes by the primary key without them. Of
         values with one key the last wins. What was given is not changed, and objects stay what they were.
+        None is NULL: in a `sqlalchemy.JSON` column too, where `save` writes JSON's null unless the type says
+        `none_as_null`. ValidationError for an object of which a relationship was set, whose key is not.
         """
         compiler, model = self._core.database.compiler, self._model
         elements = _names(on_conflict_index_elements)
@@ -92,7 +93,7 @@ class BulkRepository(ReadingRepository[M]):
         A model that marks rows as deleted has them marked; `hard=True` removes them, marked ones too.
         """
         if self._marks_deleted and not hard:
-            mark = {MARK: datetime.now(UTC)}
+            mark = {MARK: self._moment()}
             return await self._change(mark, where, deleted or "exclude", "delete_where", commit)
         wanted = self._own_filter(where, deleted or "include", "delete_where")
         call = model_writes.delete_where(self._core.database.compiler, self._statements, wanted)
@@ -142,5 +143,5 @@ def _names(elements: Iterable[Any] | None) -> list[str] | None:
     """Columns named by text or as attributes of the model."""
     if elements is None:
         return None
-    several = [elements] if isinstance(elements, str) else elements
+    several = [elements] if isinstance(elements, str) or is_expression(elements) else elements
     return [str(getattr(one, "key", one)) for one in several]

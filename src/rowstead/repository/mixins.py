@@ -97,8 +97,9 @@ class VersionMixin(MappedAsDataclass, repr=False, eq=False):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         mapper: Any = sa.inspect(cls, raiseerr=False)
-        if mapper is not None and mapper.version_id_col is None:
+        if mapper is not None and not isinstance(mapper.version_id_col, sa.Column):
             raise ValidationError(
-                f"{cls.__name__} sets __mapper_args__ and so loses VersionMixin's; add "
-                '"version_id_col": the version column, to them'
+                f"{cls.__name__} sets __mapper_args__ and so loses VersionMixin's; write them as a method, "
+                'with the column itself: @declared_attr.directive, and {"version_id_col": cls.version} in '
+                "what it returns"
             )

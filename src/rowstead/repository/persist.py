@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Self, cast
 
 import sqlalchemy as sa
-from pydantic_core import to_jsonable_python
+from pydantic_core import PydanticSerializationError, to_jsonable_python
 from sqlalchemy.orm import InstanceState, LoaderCallableStatus, Mapper, PassiveFlag
 from sqlalchemy.util.concurrency import in_greenlet
 
@@ -29,28 +29,40 @@ class PersistModel:
     def to_dict(self, with_meta: bool = False, fields: Collection[str] | None = None) -> dict[str, Any]:
         """The attributes of the model's columns, in their order; `fields` names those wanted.
 
-        What the database has yet to fill in is left out. `with_meta` adds where the row belongs as
-        `__metadata__`. UndefinedColumnError for a field that is none; UsageError where a value was
+        What the database has yet to fill in is left out, and so are deferred columns that are not loaded,
+        unless `fields` names them. `with_meta` adds where the row belongs as `__metadata__`. UndefinedColumnError for a field that is none; UsageError where a value was
         expired and cannot be loaded here.
         """
         mapper = _mapper_of(type(self))
-        names = _attributes(mapper)
-        if fields is not None:
-            for field in fields:
-                if field not in names:
-                    raise undefined_column(field, type(self).__name__, names)
-        found = {name: self._value(name) for name in names if fields is None or name in fields}
+        names = _columns(type(self))
+        for field in fields or ():
+            if field not in names:
+                raise undefined_column(field, type(self).__name__, names)
+        if fields is None:
+            fields = names.keys() - _deferred(_state(self))
+        found = {name: self._value(name) for name in names if name in fields}
         values = {name: value for name, value in found.items() if value is not _UNSET}
         return {**values, "__metadata__": _metadata(mapper)} if with_meta else values
 
     def dump_model(self, with_meta: bool = False, fields: Collection[str] | None = None) -> dict[str, Any]:
         """As `to_dict`, ready for JSON: numbers and texts, dates in ISO form, bytes in base64.
 
-        What only the database can compute, an SQL expression that was not flushed yet, is left out.
+        Numbers that JSON does not have are "NaN" and "Infinity". ValidationError for a value without a form
+        in JSON. What only the database can compute, an SQL expression that was not flushed yet, is left out.
         """
         values = self.to_dict(with_meta, fields)
         plain = {name: value for name, value in values.items() if not isinstance(value, sa.ClauseElement)}
-        return cast("dict[str, Any]", to_jsonable_python(plain, by_alias=False, bytes_mode="base64"))
+        return {name: self._as_json(name, value) for name, value in plain.items()}
+
+    def _as_json(self, name: str, value: Any) -> Any:
+        try:
+            return to_jsonable_python(value, by_alias=False, bytes_mode="base64", inf_nan_mode="strings")
+        except PydanticSerializationError as error:
+            raise ValidationError(
+                f"{self}.{name} holds a {type(value).__name__}, which has no form in JSON ({error}); name "
+                "the other `fields`",
+                column=name,
+            ) from error
 
     @classmethod
     def load(cls, data: Mapping[str, Any]) -> Self:
@@ -102,7 +114,8 @@ class PersistModel:
         state = _state(self)
         if not state.has_identity:
             value = getattr(self, name)
-            return _UNSET if value is None and _is_filled_in(_column(self, name)) else value
+            column = _columns(type(self))[name]
+            return _UNSET if value is None and _is_filled_in(column) else value
         if _must_be_loaded(state, name):
             _check_loadable(self, name, state)
         return getattr(self, name)
@@ -125,13 +138,13 @@ def _check_loadable(model: object, name: str, state: InstanceState[Any]) -> None
     session = state.session
     if session is None:
         raise UsageError(
-            f"{model}.{name} is expired and belongs to no session that could load it; read the row again, "
-            "or call `await repo.refresh(obj)` before its session ends"
+            f"{model}.{name} is not loaded and belongs to no session that could load it; read the row again, "
+            f'or call `await repo.refresh(obj, ["{name}"])` before its session ends'
         )
     if session.get_bind(state.mapper).dialect.is_async and not in_greenlet():
         raise UsageError(
-            f"{model}.{name} is expired and cannot be loaded without waiting; call "
-            "`await repo.refresh(obj)` first, or make the session with expire_on_commit=False"
+            f"{model}.{name} is not loaded and cannot be loaded without waiting; call "
+            f'`await repo.refresh(obj, ["{name}"])` first, or make the session with expire_on_commit=False'
         )
 
 
@@ -151,21 +164,34 @@ def _properties(mapper: Mapper[Any]) -> Iterator[tuple[str, sa.Column[Any]]]:
             yield prop.key, prop.columns[0]
 
 
+_KEPT = "columns of rowstead"
+"""Names what is kept in the `info` of a class's manager."""
+
+
 def _columns(cls: type[Any]) -> dict[str, sa.Column[Any]]:
     """The attributes that are columns, in the table's order; those of a parent's table come first."""
     mapper = _mapper_of(cls)
+    kept: dict[str, tuple[int, dict[str, sa.Column[Any]]]] = mapper.class_manager.info
+    size, found = kept.get(_KEPT, (-1, {}))
+    # An attribute may be added to a class later.
+    if size != len(mapper.attrs):
+        found = _columns_in_order(mapper)
+        kept[_KEPT] = len(mapper.attrs), found
+    return found
+
+
+def _columns_in_order(mapper: Mapper[Any]) -> dict[str, sa.Column[Any]]:
     tables = [table for one in reversed(list(mapper.iterate_to_root())) for table in one.tables]
     places = {column: place for place, column in enumerate(c for table in tables for c in table.columns)}
     found = sorted(_properties(mapper), key=lambda pair: places.get(pair[1], len(places)))
     return dict(found)
 
 
-def _attributes(mapper: Mapper[Any]) -> list[str]:
-    return list(_columns(mapper.class_))
-
-
-def _column(model: object, name: str) -> sa.Column[Any]:
-    return _mapper_of(type(model)).column_attrs[name].columns[0]  # pyright: ignore[reportReturnType]
+def _deferred(state: InstanceState[Any]) -> set[str]:
+    """The deferred attributes that are not loaded."""
+    if not state.has_identity:
+        return set()
+    return {prop.key for prop in state.mapper.column_attrs if prop.deferred and prop.key not in state.dict}
 
 
 def _is_filled_in(column: sa.Column[Any]) -> bool:
@@ -201,7 +227,7 @@ def _shown(model: object) -> list[str]:
     state = _state(model)
     return [
         f"{name}=<not loaded>" if _must_be_loaded(state, name) else f"{name}={getattr(model, name)!r}"
-        for name in _attributes(_mapper_of(type(model)))
+        for name in _columns(type(model))
     ]
 
 

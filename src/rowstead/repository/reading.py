@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import UTC, date, datetime
 from typing import Any, Generic, Literal, TypeAlias, TypeVar, cast, overload
 
 import sqlalchemy as sa
@@ -20,6 +21,7 @@ from rowstead.plans.model_reads import Filter, filter_of
 from rowstead.plans.paging import Page
 from rowstead.statements.for_models import ModelStatements
 from rowstead.tables.access import FULL_ACCESS, Access
+from rowstead.tables.schema import Kind
 
 M = TypeVar("M")
 T = TypeVar("T")
@@ -48,6 +50,7 @@ class ReadingRepository(Generic[M]):
         self.model_cls = model_cls
         self._model = model_table(model_cls)
         self._core = ModelSession.of(session)
+        self._core.check_bind(self._model)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self.model_cls.__name__}>"
@@ -107,9 +110,7 @@ class ReadingRepository(Generic[M]):
         terms = self._order_terms(order_by)
         if not terms and model_reads.can_be_ordered(statement, self._model):
             terms = model_reads.key_terms(self._model)
-        found = await self._core.scalars(
-            model_reads.limited(statement.order_by(*terms), 1), self._model
-        )
+        found = await self._core.scalars(model_reads.limited(statement.order_by(*terms), 1), self._model)
         return found[0] if found else None
 
     async def get(self, pk: Any, *, deleted: Deleted = "exclude") -> M | None:
@@ -234,7 +235,7 @@ class ReadingRepository(Generic[M]):
         return filter_of(self._model, where, self._rule(deleted), access)
 
     def _rule(self, deleted: Deleted) -> Mapping[str, Any]:
-        if deleted not in _RULES:
+        if not isinstance(deleted, str) or deleted not in _RULES:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ValidationError(f"deleted is {deleted!r}; {did_you_mean(str(deleted), _RULES)}")
         if self._marks_deleted:
             return _RULES[deleted]
@@ -244,7 +245,17 @@ class ReadingRepository(Generic[M]):
 
     @property
     def _marks_deleted(self) -> bool:
-        return MARK in self._model.named.columns
+        column = self._model.named.columns.get(MARK)
+        # Where it is True or False, a row that is there has no NULL in it.
+        return column is not None and column.kind is not Kind.BOOL and hasattr(self.model_cls, MARK)
+
+    def _moment(self) -> date:
+        """Now, as the mark's column holds moments."""
+        now, column = datetime.now(UTC), self._model.named.columns[MARK]
+        if column.kind is Kind.DATE:
+            return now.date()
+        has_zone = not isinstance(column.via, sa.DateTime) or column.via.timezone
+        return now if has_zone else now.replace(tzinfo=None)
 
     def _mark(self) -> Any:
         if not self._marks_deleted:

@@ -11,7 +11,7 @@ flushed: keys are known afterwards, and what the database refuses is raised ther
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import date
 from typing import Any, TypeVar, cast
 
 import sqlalchemy as sa
@@ -55,17 +55,20 @@ class BaseRepository(BulkRepository[M]):
     async def delete(self, obj: M, commit: bool = False, *, hard: bool = False) -> None:
         """Remove the object's row; one of a model that marks rows as deleted is marked, unless `hard`.
 
-        An object that was added and not written yet is forgotten. UsageError for one that was never added.
+        A mark that is there stays. An object that was added and not written yet is forgotten. UsageError for
+        one that was never added, or was removed already.
         """
         state = self._check(obj)
         if state.transient:
             raise UsageError(f"this {self.model_cls.__name__} was never saved: there is nothing to delete")
+        if state.was_deleted:
+            raise UsageError(f"this {self.model_cls.__name__} was deleted already")
         async with self._unit(commit):
             if state.pending:
                 self.session.expunge(obj)
                 return
             if self._marks_deleted and not hard:
-                await self._mark_deleted(obj, datetime.now(UTC))
+                await self._mark_deleted(obj, self._moment())
             else:
                 await self.session.delete(await self._own(obj))
             await self.session.flush()
@@ -75,10 +78,10 @@ class BaseRepository(BulkRepository[M]):
         self._mark()
         self._check(obj)
         async with self._unit(commit):
-            await self._mark_deleted(obj, None)
+            own = await self._mark_deleted(obj, None)
             await self.session.flush()
-        await self._loaded([obj])
-        return obj
+        await self._loaded([own])
+        return own
 
     # The session's view of an object
 
@@ -134,10 +137,15 @@ class BaseRepository(BulkRepository[M]):
         """The object as this session has it: one of another session is copied in."""
         return obj if obj in self.session else await self.session.merge(obj)
 
-    async def _mark_deleted(self, obj: M, moment: datetime | None) -> None:
-        setattr(obj, MARK, moment)
-        if obj not in self.session:
+    async def _mark_deleted(self, obj: M, moment: date | None) -> M:
+        """Mark the row, unless it is marked already, or take the mark away; the session's object of it."""
+        state, known = sa.inspect(cast("Any", obj)), self.session.sync_session.identity_map
+        if state.session is None and state.key not in known:
             self.session.add(obj)
+        own = await self._own(obj)
+        if moment is None or await self._marked(own) is None:
+            setattr(own, MARK, moment)
+        return own
 
     async def _loaded(self, objs: Iterable[M]) -> None:
         """After a commit that expired them, read objects anew: nobody could wait for it at an attribute."""

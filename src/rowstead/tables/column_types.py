@@ -9,12 +9,13 @@ that a model names by itself is left as it is. Knows no session and no statement
 from __future__ import annotations
 
 import datetime
+import enum
 import typing
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import sqlalchemy as sa
-from pydantic import AwareDatetime, TypeAdapter
+from pydantic import AwareDatetime, PydanticUndefinedAnnotation, PydanticUserError, TypeAdapter
 from pydantic import ValidationError as PydanticError
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.exc import DontWrapMixin
@@ -58,6 +59,8 @@ class Stored(_Type):
         self.name = name
         self.length = length
         self.column = _column(annotation, name)
+        if self.kind in COMPOSITE_KINDS:
+            _check_readable(annotation, name)
         # Members are stored as their values, so the database's type is that of those.
         self.stored_kind = _members_column(self.column).kind if self.kind is Kind.ENUM else self.kind
         self.impl = self.impl_instance = generic_type(self.stored_kind, length)
@@ -151,6 +154,21 @@ def _column(annotation: Any, name: str) -> Column:
     return column
 
 
+def _check_readable(annotation: Any, name: str) -> None:
+    """ValidationError for a type that Pydantic, which reads its JSON, does not take."""
+    try:
+        TypeAdapter(annotation)
+    except PydanticUndefinedAnnotation:
+        # A name that is defined later.
+        return
+    except PydanticUserError as error:
+        if error.code == "class-not-fully-defined":
+            return
+        raise ValidationError(
+            f"column {name!r}: {annotation!r} cannot be read from JSON: {error.message}", column=name
+        ) from error
+
+
 def _members_column(column: Column) -> Column:
     """The column that the values of an Enum's members make."""
     kinds = {column_of(column.name, type(member.value)).kind for member in column.type}
@@ -238,14 +256,16 @@ _NORMAL: Mapping[Kind, Process] = {Kind.DATETIME: _moment}
 
 def _member(column: Column, decode: Process | None) -> Process:
     members = {member.value: member for member in column.type}
+    is_flag = issubclass(column.type, enum.Flag)
 
     def read(value: Any) -> Any:
         if value is None:
             return None
         plain = value if decode is None else decode(value)
         try:
-            return members[plain]
-        except (KeyError, TypeError):
+            # Flags have more members than those with a name.
+            return column.type(plain) if is_flag else members[plain]
+        except (KeyError, TypeError, ValueError):
             raise RowError(
                 f"column {column.name!r} holds {plain!r}, which is no {column.type.__name__}; "
                 f"known: {', '.join(repr(known) for known in members)}",
