@@ -6,6 +6,7 @@ import contextlib
 import io
 import os
 import sqlite3
+import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import closing
@@ -44,6 +45,18 @@ class Place:
         for file in self.folder.glob("*.py"):
             sys.modules.pop(file.stem, None)
         return code, out.getvalue(), error.getvalue()
+
+    def alone(self, *arguments: str) -> tuple[int, str]:
+        """The command in a process of its own: code, and what it printed."""
+        done = subprocess.run(
+            [sys.executable, "-m", "rowstead", "db", *arguments, "--url", self.url],
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        return done.returncode, done.stdout + done.stderr
 
     def models(self, name: str, text: str) -> None:
         """A module of models."""

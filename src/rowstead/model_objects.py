@@ -57,4 +57,7 @@ def _mapper_of(model: ModelTable, row: Mapping[str, Any]) -> Any:
     """The mapper of the row's class: of a table that several share, one that a column names."""
     mapper: Mapper[Any] = model.mapper
     name: str | None = getattr(mapper.polymorphic_on, "name", None)
-    return cast("Any", mapper if name is None else mapper.polymorphic_map.get(row[name], mapper))
+    # Classes may be told apart by an expression too, which is no column.
+    if name is None or name not in row:
+        return mapper
+    return cast("Any", mapper.polymorphic_map.get(row[name], mapper))

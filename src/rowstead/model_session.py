@@ -35,6 +35,7 @@ from rowstead.statements.compiled import Compiler
 from rowstead.statements.for_models import ModelStatements, Selected
 from rowstead.tables.constraints import constraint_of
 from rowstead.tables.from_sqlalchemy import named_table
+from rowstead.tables.schema import Table
 from rowstead.waiting import finish
 
 R = TypeVar("R")
@@ -89,6 +90,11 @@ class ModelSession:
     def is_known(self) -> bool:
         """Whether the core has a record of the session's database and driver."""
         return self._known
+
+    @property
+    def has_sequences(self) -> bool:
+        """Whether the session's database has sequences, so that SQLAlchemy asks a column's for its values."""
+        return bool(self._dialect_named.supports_sequences)
 
     @property
     def dialect(self) -> Dialect:
@@ -164,9 +170,9 @@ class ModelSession:
         below: Any = (await self.session.connection()).sync_connection
         if below.get_execution_options().get("schema_translate_map"):
             raise UsageError(
-                "bulk_insert, update_where and delete_where do not heed schema_translate_map, and would write "
-                "into another schema; name the schema by the connection (`PersistEngine.session(schema=...)`), "
-                "or write through objects (save, add_all, delete)"
+                "bulk_insert, update_where and delete_where do not heed schema_translate_map, and would "
+                "write into another schema; name the schema by the connection, as in "
+                "`PersistEngine.session(schema=...)`, or write through objects (save, add_all, delete)"
             )
 
     async def _flushed(self) -> None:
@@ -230,8 +236,16 @@ def _tell_place(error: RowsteadError, model: ModelTable) -> None:
         return
     if isinstance(error, IntegrityError):
         error.constraint = constraint_of(table, error, model.scope())
+        if error.column is None:
+            error.column = _only_column(table, error.constraint)
     if error.table is None:
         error.table = table.name
+
+
+def _only_column(table: Table, constraint: str | None) -> str | None:
+    """The column of a unique key of one: MariaDB's message has only the key's name."""
+    columns = next((key.columns for key in table.unique_keys() if key.name == constraint), ())
+    return columns[0] if len(columns) == 1 else None
 
 
 class _Translating(AbstractContextManager[None]):

@@ -71,6 +71,13 @@ def test_a_value_that_does_not_fit_a_shorter_type_is_refused_and_not_cut(
     assert_alike(place)
 
 
+@pytest.mark.parametrize("after", ["sa.Numeric(10, 2)", "sa.Integer"])
+def test_numbers_that_are_rounded_are_told(place: Place, after: str) -> None:
+    place.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, n NUMERIC(10, 4) NOT NULL)")
+    told = generated(place, f"{ID}    n: Mapped[int] = mapped_column({after})\n")
+    assert "and are rounded" in told.partition("What the models")[0]
+
+
 def test_generated_columns_are_compared_without_a_crash(place: Place) -> None:
     columns = f"{ID}    a: Mapped[int]\n    twice: Mapped[int | None] = mapped_column("
     columns += "sa.Computed('a * 2', persisted=True))\n"
@@ -108,6 +115,21 @@ def test_an_identity_in_the_place_of_a_default_is_told(tmp_path: Path, postgres_
     code, out, error = place.run("diff", "--models", "after")
     assert (code, out) == (0, "no differences\n")
     assert "note: t.n is not compared" in error
+
+
+def test_a_key_that_the_database_numbers_is_no_difference(tmp_path: Path, postgres_url: str) -> None:
+    place = on_postgres(tmp_path, postgres_url)
+    place.execute("CREATE TABLE t (id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY)")
+    place.models("after", HEAD + ID)
+    assert_alike(place)
+    # Control: a type that differs is one, and the numbering stays.
+    text = generated(place, ID.replace("(", "(sa.BigInteger, "))
+    assert "DEFAULT" not in text
+    assert "IDENTITY" not in text
+    assert place.run("up")[0] == 0
+    assert_alike(place)
+    place.execute("INSERT INTO t DEFAULT VALUES")
+    assert place.execute("SELECT id FROM t") == [(1,)]
 
 
 def test_a_rowids_alias_is_never_null_and_no_difference(tmp_path: Path) -> None:
@@ -164,6 +186,14 @@ def test_indexes_on_expressions_are_written(place: Place, there: bool) -> None:
     code, out, error = place.run("diff", "--models", "after")
     assert (code, error) == (1, "")
     assert "index low" in out
+
+
+def test_an_index_in_descending_order_is_written_once(place: Place) -> None:
+    place.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, a VARCHAR NOT NULL)")
+    text = generated(place, f"{ID}    a: Mapped[str]\n\nsa.Index('down', T.a.desc())\n")
+    assert text.count("CREATE INDEX") == 1
+    assert place.run("up")[0] == 0
+    assert_alike(place)
 
 
 def test_a_text_of_several_lines_is_one_statement_to_goose(place: Place) -> None:

@@ -142,7 +142,8 @@ async def test_equal_values_of_a_column_come_as_often_as_the_rows(
 ) -> None:
     names = await writers.all(writers.select(Writer.name).order_by(Writer.name))
     assert names == ["Ann", "Ann", "Bob"]
-    beside = await writers.all(sa.select(Writer.name, Writer).order_by(Writer.name))
+    several: Any = sa.select(Writer.name, Writer).order_by(Writer.name)
+    beside: list[Any] = await writers.all(several)
     assert beside == ["Ann", "Ann", "Bob"]
     works = BaseRepository(writers.session, Work)
     of_another = await works.all(sa.select(Writer).order_by(Writer.id))

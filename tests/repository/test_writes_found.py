@@ -1,4 +1,4 @@
-"""What statements of many rows leave in the session that they ran in: its objects, their changes, versions."""
+"""What statements of many rows leave in their session: its objects, their changes, their versions."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from repository.conftest import create
-from repository.written_models import MODELS, Link, Node, Work
+from repository.written_models import MODELS, Errand, Link, Node
 from rowstead.errors import ConflictError
 from rowstead.repository import BaseRepository, PersistEngine, transactional
 
@@ -29,8 +30,8 @@ async def session(sessions: Sessions) -> AsyncIterator[AsyncSession]:
 
 
 @pytest.fixture
-def works(session: AsyncSession) -> BaseRepository[Work]:
-    return BaseRepository(session, Work)
+def errands(session: AsyncSession) -> BaseRepository[Errand]:
+    return BaseRepository(session, Errand)
 
 
 async def stored(session: AsyncSession, *columns: Any) -> list[tuple[Any, ...]]:
@@ -70,22 +71,22 @@ async def test_a_change_that_is_not_written_yet_outlives_a_write_of_other_rows(
     sessions: Sessions, write: str
 ) -> None:
     async with sessions(autoflush=False) as session:
-        works = BaseRepository(session, Work)
-        one, _ = await works.add_all([Work(name="one"), Work(name="two")], commit=True)
+        errands = BaseRepository(session, Errand)
+        one, _ = await errands.add_all([Errand(name="one"), Errand(name="two")], commit=True)
         one.name = "changed"
         if write == "update":
-            await works.update_where({"n": 5}, {"name": "two"})
+            await errands.update_where({"n": 5}, {"name": "two"})
         elif write == "update by expression":
-            await works.update_where({"n": 5}, Work.name == "two")
+            await errands.update_where({"n": 5}, Errand.name == "two")
         elif write == "delete":
-            await works.delete_where({"name": "two"})
+            await errands.delete_where({"name": "two"})
         else:
-            await works.bulk_insert(
+            await errands.bulk_insert(
                 [{"name": "two", "n": 5}], on_conflict="update", on_conflict_index_elements=["name"]
             )
         assert one.name == "changed"
-        await works.save(one, commit=True)
-        assert ("changed",) in await stored(session, Work.name)
+        await errands.save(one, commit=True)
+        assert ("changed",) in await stored(session, Errand.name)
 
 
 @pytest.mark.parametrize("write", ["update", "upsert"])
@@ -93,46 +94,46 @@ async def test_a_change_that_is_not_written_yet_outlives_a_write_of_its_own_row(
     sessions: Sessions, write: str
 ) -> None:
     async with sessions(autoflush=False) as session:
-        works = BaseRepository(session, Work)
-        one = await works.save(Work(name="one"), commit=True)
+        errands = BaseRepository(session, Errand)
+        one = await errands.save(Errand(name="one"), commit=True)
         one.notes = "mine"
         if write == "update":
-            assert await works.update_where({"n": 5, "notes": "theirs"}, {"name": "one"}) == 1
+            assert await errands.update_where({"n": 5, "notes": "theirs"}, {"name": "one"}) == 1
         else:
-            await works.bulk_insert(
+            await errands.bulk_insert(
                 [{"name": "one", "n": 5, "notes": "theirs"}],
                 on_conflict="update",
                 on_conflict_index_elements=["name"],
             )
         assert (one.n, one.total, one.notes) == (5, 6, "mine")
-        await works.save(one, commit=True)
-        assert await stored(session, Work.n, Work.notes) == [(5, "mine")]
+        await errands.save(one, commit=True)
+        assert await stored(session, Errand.n, Errand.notes) == [(5, "mine")]
 
 
 # Values that tell of their own changes
 
 
-async def test_a_value_of_an_inserted_object_tells_of_its_change(works: BaseRepository[Work]) -> None:
-    (one,) = await works.bulk_insert([{"name": "one", "data": {"q": 1}}])
+async def test_a_value_of_an_inserted_object_tells_of_its_change(errands: BaseRepository[Errand]) -> None:
+    (one,) = await errands.bulk_insert([{"name": "one", "data": {"q": 1}}])
     one.data["z"] = 1
-    await works.save(one, commit=True)
-    assert await stored(works.session, Work.name, Work.data) == [("one", {"q": 1, "z": 1})]
+    await errands.save(one, commit=True)
+    assert await stored(errands.session, Errand.name, Errand.data) == [("one", {"q": 1, "z": 1})]
 
 
 @pytest.mark.parametrize("write", ["update", "upsert"])
 async def test_a_value_that_a_write_gave_an_object_tells_of_its_change(
-    works: BaseRepository[Work], write: str
+    errands: BaseRepository[Errand], write: str
 ) -> None:
-    one = await works.save(Work(name="one"), commit=True)
+    one = await errands.save(Errand(name="one"), commit=True)
     if write == "update":
-        await works.update_where({"data": {"q": 2}}, {"name": "one"})
+        await errands.update_where({"data": {"q": 2}}, {"name": "one"})
     else:
-        await works.bulk_insert(
+        await errands.bulk_insert(
             [{"name": "one", "data": {"q": 2}}], on_conflict="update", on_conflict_index_elements=["name"]
         )
     one.data["z"] = 2
-    await works.save(one, commit=True)
-    assert await stored(works.session, Work.name, Work.data) == [("one", {"q": 2, "z": 2})]
+    await errands.save(one, commit=True)
+    assert await stored(errands.session, Errand.name, Errand.data) == [("one", {"q": 2, "z": 2})]
 
 
 # Versions
@@ -143,8 +144,8 @@ async def test_a_write_of_other_rows_does_not_hide_that_somebody_changed_an_obje
     sessions: Sessions, write: str
 ) -> None:
     async with sessions() as session, sessions() as elsewhere:
-        mine, theirs = BaseRepository(session, Work), BaseRepository(elsewhere, Work)
-        one, _ = await mine.add_all([Work(name="one"), Work(name="two")], commit=True)
+        mine, theirs = BaseRepository(session, Errand), BaseRepository(elsewhere, Errand)
+        one, _ = await mine.add_all([Errand(name="one"), Errand(name="two")], commit=True)
         other = await theirs.get(one.id)
         assert other is not None
         other.n = 7
@@ -159,32 +160,32 @@ async def test_a_write_of_other_rows_does_not_hide_that_somebody_changed_an_obje
 
 
 async def test_only_the_objects_of_changed_rows_are_read_anew(
-    works: BaseRepository[Work], session: AsyncSession
+    errands: BaseRepository[Errand], session: AsyncSession
 ) -> None:
-    many = await works.add_all([Work(name=f"w{n}") for n in range(1100)], commit=True)
+    many = await errands.add_all([Errand(name=f"w{n}") for n in range(1100)], commit=True)
     sent: list[str] = []
     connection = (await session.connection()).sync_connection
 
     def note(*arguments: Any) -> None:
         sent.append(arguments[2])
 
-    sa.event.listen(connection, "before_cursor_execute", note)
-    assert await works.update_where({"n": 3}, {"name": {"in": ["w1", "w1099"]}}) == 2
+    event.listen(connection, "before_cursor_execute", note)
+    assert await errands.update_where({"n": 3}, {"name": {"in": ["w1", "w1099"]}}) == 2
     assert (many[1].n, many[1].version, many[1099].n, many[2].n) == (3, 2, 3, 0)
-    assert len([text for text in sent if "SELECT" in text and "works.id" in text]) <= 2
+    assert len([text for text in sent if "SELECT" in text and "errands.id" in text]) <= 2
 
 
 async def test_what_hangs_on_a_changed_column_is_read_anew(
-    works: BaseRepository[Work], session: AsyncSession
+    errands: BaseRepository[Errand], session: AsyncSession
 ) -> None:
     a, b = await BaseRepository(session, Node).add_all([Node(name="a"), Node(name="b")])
-    one = await works.save(Work(name="one", node_id=a.id), commit=True)
+    one = await errands.save(Errand(name="one", node_id=a.id), commit=True)
     session.expunge_all()
-    one = await works.get(one.id)
+    one = await errands.get(one.id)
     assert one is not None
     assert one.node is not None
     assert one.node.name == "a"
-    await works.update_where({"node_id": b.id}, {"name": "one"})
+    await errands.update_where({"node_id": b.id}, {"name": "one"})
     assert one.node.name == "b"
 
 
@@ -192,19 +193,19 @@ async def test_what_hangs_on_a_changed_column_is_read_anew(
 
 
 async def test_a_savepoint_that_is_rolled_back_leaves_no_ghosts(
-    works: BaseRepository[Work], session: AsyncSession
+    errands: BaseRepository[Errand], session: AsyncSession
 ) -> None:
     links = BaseRepository(session, Link)
-    kept, removed, upserted = await works.add_all(
-        [Work(name="kept"), Work(name="removed"), Work(name="upserted")], commit=True
+    kept, removed, upserted = await errands.add_all(
+        [Errand(name="kept"), Errand(name="removed"), Errand(name="upserted")], commit=True
     )
     async with transactional(session):
         with pytest.raises(KeyError):
             async with transactional(session):
                 (ghost,) = await links.bulk_insert([{"name": "ghost"}])
-                await works.update_where({"n": 99}, {"name": "kept"})
-                await works.delete_where({"name": "removed"})
-                await works.bulk_insert(
+                await errands.update_where({"n": 99}, {"name": "kept"})
+                await errands.delete_where({"name": "removed"})
+                await errands.bulk_insert(
                     [{"name": "upserted", "n": 99}],
                     on_conflict="update",
                     on_conflict_index_elements=["name"],
@@ -215,8 +216,8 @@ async def test_a_savepoint_that_is_rolled_back_leaves_no_ghosts(
         assert (kept.n, kept.version, upserted.n) == (0, 1, 0)
         assert removed in session
         kept.n = removed.n = 5
-        await works.add_all([kept, removed])
-    rows = await stored(session, Work.name, Work.n)
+        await errands.add_all([kept, removed])
+    rows = await stored(session, Errand.name, Errand.n)
     assert rows == [("kept", 5), ("removed", 5), ("upserted", 0)]
 
 

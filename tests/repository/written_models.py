@@ -22,9 +22,7 @@ class Node(Written, IntPKMixin):
     __tablename__ = "nodes"
 
     name: Mapped[str]
-    parent_id: Mapped[int | None] = mapped_column(
-        sa.ForeignKey("nodes.id", ondelete="CASCADE"), default=None
-    )
+    parent_id: Mapped[int | None] = mapped_column(sa.ForeignKey("nodes.id", ondelete="CASCADE"), default=None)
     parent: Mapped[Node | None] = relationship(
         back_populates="children", default=None, remote_side=lambda: [Node.id]
     )
@@ -42,16 +40,17 @@ class Link(Written, IntPKMixin):
     before: Mapped[int | None] = mapped_column(sa.ForeignKey("links.id", ondelete="SET NULL"), default=None)
 
 
-class Work(Written, IntPKMixin, VersionMixin):
-    __tablename__ = "works"
+class Errand(Written, IntPKMixin, VersionMixin):
+    __tablename__ = "errands"
 
     name: Mapped[str] = mapped_column(unique=True)
     n: Mapped[int] = mapped_column(default=0)
     data: Mapped[dict[str, Any]] = mapped_column(MutableDict.as_mutable(sa.JSON()), default_factory=dict)
     notes: Mapped[str] = mapped_column(deferred=True, default="")
+    extra: Mapped[Any] = mapped_column(sa.JSON(), nullable=True, init=False)
     node_id: Mapped[int | None] = mapped_column(sa.ForeignKey("nodes.id"), default=None)
     node: Mapped[Node | None] = relationship(default=None, lazy="joined")
     total: Mapped[int | None] = mapped_column(sa.Computed("n + 1", persisted=True), init=False)
 
 
-MODELS = (Node, Link, Work)
+MODELS = (Node, Link, Errand)

@@ -6,6 +6,7 @@ It answers for words and codes. It must not know how a result came about.
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -42,7 +43,13 @@ def result(value: Mapping[str, Any], lines: Sequence[str], as_json: bool) -> Non
 
 def say(message: str) -> None:
     """Tell the person at the terminal something that is not the result."""
-    print(message, file=sys.stderr, flush=True)
+    try:
+        print(message, file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        # As above. What is left in the stream goes nowhere, else Python would fail when it ends.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stderr.fileno())
+        os.close(nowhere)
 
 
 def counted(number: int) -> str:

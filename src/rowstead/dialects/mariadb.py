@@ -68,6 +68,7 @@ MARIADB = Dialect(
     full_join_by_equality=True,
     values_list=True,
     json_list=None,
+    json_compared=None,
     nulls_are_high=False,
     null_sorts_free=False,
     places_nulls=False,

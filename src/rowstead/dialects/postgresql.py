@@ -65,6 +65,7 @@ POSTGRESQL = Dialect(
     full_join_by_equality=True,
     values_list=False,
     json_list=None,
+    json_compared="jsonb",
     nulls_are_high=True,
     null_sorts_free=True,
     places_nulls=True,

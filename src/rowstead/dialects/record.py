@@ -87,6 +87,8 @@ class Dialect:
     """Whether a list of values travels as one parameter that is written out where it stands: `IN (1, 2)`."""
     json_list: str | None
     """Our function that turns an element of a JSON list back to bytes where lists travel as JSON."""
+    json_compared: str | None
+    """The type that a plain JSON value is turned into where it cannot be compared as it is."""
     nulls_are_high: bool
     """Whether NULL sorts above every value unless told."""
     null_sorts_free: bool

@@ -67,6 +67,7 @@ SQLITE = Dialect(
     full_join_by_equality=False,
     values_list=False,
     json_list="rowstead_bytes",
+    json_compared=None,
     nulls_are_high=False,
     null_sorts_free=True,
     places_nulls=True,

@@ -115,11 +115,14 @@ class SQLAlchemyAdapter:
             below = await connection.get_raw_connection()
             if connection.dialect.detect_autocommit_setting(cast(Any, below.dbapi_connection)):
                 raise UsageError(
-                    "this SQLAlchemy connection is in AUTOCOMMIT: there is no transaction to join; statements "
-                    'of many rows need one: make the session without isolation_level="AUTOCOMMIT"'
+                    "this SQLAlchemy connection is in AUTOCOMMIT: there is no transaction to join, and "
+                    'statements of many rows need one; make the session without isolation_level="AUTOCOMMIT"'
                 )
             # SQLAlchemy's drivers begin with the first statement; until then ours would commit itself.
             known = BEGIN.get(self.codec)
+            if known is None and connection.in_nested_transaction():
+                # It sees no transaction in a savepoint before the first statement; to begin one would end it.
+                return ours
             for text in (known,) if known else self.dialect.begin(None, readonly=not write):
                 await connection.exec_driver_sql(text)
         return ours

@@ -47,10 +47,11 @@ def make_engine(
     """An engine for any asynchronous URL of SQLAlchemy's.
 
     `schema` is what names without one mean, where the database has a search path. `isolation_level` is a
-    standard level or AUTOCOMMIT, in which every statement of the session's own is kept at once and those of
-    many rows (bulk_insert, update_where, delete_where by a filter) are refused; on SQLite, where every transaction is serializable, SERIALIZABLE makes it
-    wait for its turn to write when it begins. `connect_timeout` is in seconds. `arguments` are those of
-    `create_async_engine` and win. Raises ValidationError for what names no asynchronous database.
+    standard level or AUTOCOMMIT, in which each statement of the session's own is kept at once, and those of
+    many rows (bulk_insert, update_where and delete_where by a filter) are refused. On SQLite, where every
+    transaction is serializable, SERIALIZABLE makes it wait for its turn to write when it begins.
+    `connect_timeout` is in seconds. `arguments` are those of `create_async_engine` and win. Raises
+    ValidationError for what names no asynchronous database.
     """
     _check_known(url)
     prepare = _PREPARATIONS.get(url.get_backend_name(), _no_preparation)

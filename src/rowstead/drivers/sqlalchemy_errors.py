@@ -84,8 +84,8 @@ _OF_SQLALCHEMY: Mapping[type[Exception], _Make] = {
         f"an earlier statement of this session failed; call `await session.rollback()` first ({message})"
     ),
     exc.TimeoutError: lambda message: PoolTimeout(
-        f"no connection became free in time: {message}. A SQLite database in memory is one connection: end one "
-        "session's transaction before another session asks for it, or use a file"
+        f"no connection became free in time: {message}. A SQLite database in memory is one connection: end "
+        "one session's transaction before another session asks for it, or use a file"
     ),
     DetachedInstanceError: UsageError,
     exc.MissingGreenlet: lambda message: UsageError(

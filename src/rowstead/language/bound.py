@@ -55,7 +55,8 @@ class OfDriver(NamedTuple):
 
 def is_decorated(column: Column) -> bool:
     """Whether a column's values are made by an application's TypeDecorator, perhaps for one way only."""
-    return isinstance(column.via, TypeDecorator) and not isinstance(column.via, (StoresAsRows, sa.Interval))
+    via: Any = column.via
+    return isinstance(via, TypeDecorator) and not isinstance(via, (StoresAsRows, sa.Interval))
 
 
 def as_ordered(column: Column, expression: Expression) -> Expression:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql.elements import quoted_name
 from sqlalchemy.sql.functions import Function
 
@@ -196,8 +197,27 @@ def glob_of_prefix(prefix: str) -> str:
     return prefix.translate(_GLOB_LITERAL) + "*"
 
 
+def _sides(target: Target, operand: Expression) -> tuple[Expression, Expression]:
+    """The column and a value, as they can be asked for being the same."""
+    turned, via = target.slots.dialect.json_compared, target.column.via
+    if turned is None or not isinstance(via, sa.JSON) or isinstance(via, JSONB):
+        return target.sql, target.exact(operand)
+    return Around("CAST(", target.sql, f" AS {turned})"), Around("CAST(", operand, f" AS {turned})")
+
+
+def _equals(target: Target, operand: Expression) -> Expression:
+    column, value = _sides(target, operand)
+    return column == value
+
+
+def _is_not(target: Target, operand: Expression) -> Expression:
+    column, value = _sides(target, operand)
+    return column != value
+
+
 def _differs(target: Target, operand: Expression) -> Expression:
-    return target.sql.is_distinct_from(target.exact(operand))
+    column, value = _sides(target, operand)
+    return column.is_distinct_from(value)
 
 
 def _none(build: Callable[[Expression], Expression]) -> Build:
@@ -207,9 +227,9 @@ def _none(build: Callable[[Expression], Expression]) -> Build:
 OPERATORS: Mapping[str, Operator] = {
     o.name: o
     for o in (
-        Operator("eq", lambda t, v: t.sql == t.exact(v), on_none="is_null", on_composite=True),
+        Operator("eq", _equals, on_none="is_null", on_composite=True),
         Operator("ne", _differs, on_none="is_not_null", on_composite=True),
-        Operator("not", lambda t, v: t.sql != t.exact(v), on_none="is_not_null", on_composite=True),
+        Operator("not", _is_not, on_none="is_not_null", on_composite=True),
         Operator("gt", _compare(lambda a, b: a > b)),
         Operator("gte", _compare(lambda a, b: a >= b), spellings=("ge",)),
         Operator("lt", _compare(lambda a, b: a < b)),

@@ -48,7 +48,7 @@ class Group(NamedTuple):
 
 
 class ColumnType(NamedTuple):
-    """What the server says of a column: its type's name, and whether it is an array."""
+    """What the server says of a column: its type's name, and whether a value is a list."""
 
     name: str
     is_array: bool
@@ -270,7 +270,7 @@ def server_table(compiler: Compiler, table: Table) -> Plan[ServerTable]:
     assert question is not None
     name = compiler.quoted_name(table_clause(table))
     records: Sequence[Record] = yield Call(question, [name], list, table=table.name)
-    columns = {record[0]: ColumnType(record[1], record[2] == "A") for record in records}
+    columns = {record[0]: ColumnType(record[1], _is_list(record)) for record in records}
     found = ServerTable(
         columns,
         copyable=bool(records) and all(record[3] for record in records),
@@ -279,6 +279,11 @@ def server_table(compiler: Compiler, table: Table) -> Plan[ServerTable]:
     if columns:
         compiler.facts[table] = found
     return found
+
+
+def _is_list(record: Record) -> bool:
+    # A value of a multirange travels as a list too, and a list of lists is no list of such.
+    return record[2] == "A" or record[1].endswith("multirange")
 
 
 _ASSUMED = {

@@ -7,7 +7,7 @@ several classes share, and what a dataclass makes of a field that was not given.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, cast
 
 import sqlalchemy as sa
@@ -26,6 +26,27 @@ class Filling(NamedTuple):
     value: Callable[[Mapping[str, Any]], Any]
 
 
+class Known(Mapping[str, Any]):
+    """What is known of a row when a default is computed: its columns so far, and what its caller gave."""
+
+    __slots__ = ("_columns", "_number", "_row")
+
+    def __init__(self, row: Mapping[str, Any], columns: Mapping[str, list[Any]], number: int) -> None:
+        self._row = row
+        self._columns = columns
+        self._number = number
+
+    def __getitem__(self, name: str) -> Any:
+        values = self._columns.get(name)
+        return self._row[name] if values is None else values[self._number]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({**self._row, **self._columns})
+
+    def __len__(self) -> int:
+        return len({**self._row, **self._columns})
+
+
 class _RowContext:
     """What SQLAlchemy shows to a default's function: the values of the row that it is for."""
 
@@ -36,11 +57,16 @@ class _RowContext:
         return self.current_parameters
 
 
-def on_insert(model: ModelTable) -> dict[str, Filling]:
-    """By column: what a new row gets where it says nothing."""
+def on_insert(model: ModelTable, has_sequences: bool) -> dict[str, Filling]:
+    """By column: what a new row gets where it says nothing.
+
+    `has_sequences` says whether the database has any; without them SQLAlchemy passes over a column's.
+    """
     fillings: dict[str, Filling] = {}
     factories = _factories(model)
     for name, column in _columns(model).items():
+        if isinstance(column.default, sa.Sequence) and (column.server_default or not has_sequences):
+            continue
         found = _of_default(model, column.default) or factories.get(name)
         if found is not None:
             fillings[name] = found
@@ -123,7 +149,8 @@ def _refused(model: ModelTable, default: Any) -> Callable[[Mapping[str, Any]], A
         name = default.column.name
         raise ValidationError(
             f"{model.table.name}.{name} has a default that is an SQL expression of the client's; give its "
-            "value with each row, make it a server_default, or a Python function",
+            "value with each row, make it a server_default (beside a Sequence too: "
+            "server_default=sequence.next_value()), or a Python function",
             table=model.table.name,
             column=name,
         )

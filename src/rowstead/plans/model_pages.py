@@ -23,7 +23,6 @@ from rowstead.plan import Record
 from rowstead.plans.paging import Position, Walk
 from rowstead.statements.for_models import ModelStatements
 
-
 _OF_DRIVERS: Mapping[str, TypeAdapter[Any]] = {
     type_.__name__: TypeAdapter(type_)
     for type_ in (

@@ -15,7 +15,6 @@ from rowstead.language.bound import (
     BoundSlots,
     ModelTable,
     ModelWhere,
-    is_expression,
     read_sort,
     read_where,
 )
@@ -50,9 +49,10 @@ def filter_of(
     """A caller's filter and what holds beside it, which no `access` hides."""
     own, values = read_where(model, where, access)
     shape = own
-    for condition in (_of_this_class(model), always):
-        if is_expression(condition) or condition:
-            more, more_values = read_where(model, condition)
+    conditions: tuple[ModelWhere, ...] = (_of_this_class(model), always)
+    for condition in conditions:
+        more, more_values = read_where(model, condition)
+        if more != EVERYTHING:
             shape, values = ("and", *_terms(shape), *_terms(more)), [*values, *more_values]
     return Filter(shape, values, own)
 
@@ -73,7 +73,7 @@ def _of_this_class(model: ModelTable) -> ModelWhere:
         # The classes are told apart by an expression.
         return kind.in_(identities)
     # By attribute: another attribute may be called as this one's column.
-    return {mapper.get_property_by_column(kind).key: {"in": identities}}
+    return {mapper.get_property_by_column(cast("Any", kind)).key: {"in": identities}}
 
 
 def find(

@@ -6,7 +6,7 @@ Names in a dict are the class's attributes, or its columns. What SQLAlchemy woul
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 import sqlalchemy as sa
@@ -19,7 +19,7 @@ from rowstead.language.shapes import IF_NEW, VALUE, has_subquery, is_everything
 from rowstead.plan import Call, Plan, Record
 from rowstead.plans import bulk
 from rowstead.plans.bulk import Group
-from rowstead.plans.model_defaults import Filling, on_insert, on_update
+from rowstead.plans.model_defaults import Filling, Known, on_insert, on_update
 from rowstead.plans.model_reads import Filter
 from rowstead.sentinels import Inc, Now
 from rowstead.statements.builders import Target
@@ -43,6 +43,7 @@ def insert_values(
     on_conflict: str,
     elements: Iterable[str] | str | None,
     returning: bool,
+    has_sequences: bool,
 ) -> Plan[Any]:
     """Insert dicts or objects; the count, or the stored rows as dicts by column, in the order given.
 
@@ -50,16 +51,30 @@ def insert_values(
     without them "update" goes by the primary key, which each row must then give. Of rows with one key the
     last wins. ValidationError for an unknown key and for an upsert that has nothing to set.
     """
+    if returning:
+        _check_told_apart(model)
     target = _target(model, on_conflict, elements)
     if isinstance(values, (str, Mapping)) or not isinstance(values, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ValidationError(
-            f"bulk_insert takes several rows, as in [row, ...], not one {type(values).__name__}",
+            f"bulk_insert takes several rows, as in [row, ...], not one {type(cast('Any', values)).__name__}",
             table=model.table.name,
         )
     upserts = target is not None and target.action == "upsert"
     rows = [_row(model, value, upserts) for value in values]
-    groups = _groups(model, rows, target)
+    groups = _groups(model, rows, target, has_sequences)
     return (yield from bulk.insert_many(compiler, model.stored, groups, target, returning))
+
+
+def _check_told_apart(model: ModelTable) -> None:
+    """ValidationError where only the database knows of which class a row is."""
+    kind = cast("Any", model.mapper.polymorphic_on)
+    classes = list(model.mapper.self_and_descendants)
+    if kind is not None and not isinstance(kind, sa.Column) and len(classes) > 1:
+        raise ValidationError(
+            f"the class of a row of {model.table.name} is told by an SQL expression; use returning=False and "
+            "read the objects",
+            table=model.table.name,
+        )
 
 
 def _target(model: ModelTable, on_conflict: str, elements: Iterable[str] | str | None) -> Target | None:
@@ -130,8 +145,8 @@ def _check_relationships(model: ModelTable, value: Any, given: Mapping[str, Any]
         if relation.direction is RelationshipDirection.MANYTOONE and given.keys() >= set(own):
             continue
         raise ValidationError(
-            f"bulk_insert writes columns, and {type(value).__name__}.{key} is a relationship: give the columns "
-            "of its key, or `save` the object",
+            f"bulk_insert writes columns, and {type(value).__name__}.{key} is a relationship: give the "
+            "columns of its key, or `save` the object",
             table=model.table.name,
         )
 
@@ -143,7 +158,9 @@ class _Alike(NamedTuple):
     places: list[int]
 
 
-def _groups(model: ModelTable, rows: Sequence[Mapping[str, Any]], target: Target | None) -> list[Group]:
+def _groups(
+    model: ModelTable, rows: Sequence[Mapping[str, Any]], target: Target | None, has_sequences: bool
+) -> list[Group]:
     alike: dict[tuple[str, ...], _Alike] = {}
     in_key = [name for name, column in model.named.columns.items() if column.name in model.stored.key]
     for place, row in enumerate(rows):
@@ -154,7 +171,7 @@ def _groups(model: ModelTable, rows: Sequence[Mapping[str, Any]], target: Target
         group = alike.setdefault(keys, _Alike([], []))
         group.rows.append(row)
         group.places.append(place)
-    inserted, updated = on_insert(model), on_update(model)
+    inserted, updated = on_insert(model, has_sequences), on_update(model)
     return [_group(model, keys, group, target, inserted, updated) for keys, group in alike.items()]
 
 
@@ -192,31 +209,10 @@ def _group(
             if form is Inc:
                 columns.append([1] * len(alike.rows))
             elif form is not Now:
-                known[name] = [filling.value(_Known(row, known, n)) for n, row in enumerate(alike.rows)]
+                known[name] = [filling.value(Known(row, known, n)) for n, row in enumerate(alike.rows)]
                 columns.append(known[name])
     columns += [[by] * len(alike.rows) for by in increments]
     return Group(tuple(given), Columnar(columns, len(alike.rows)), alike.places)
-
-
-class _Known(Mapping[str, Any]):
-    """What is known of a row when a default is computed: its columns so far, and what its caller gave."""
-
-    __slots__ = ("_columns", "_number", "_row")
-
-    def __init__(self, row: Mapping[str, Any], columns: Mapping[str, list[Any]], number: int) -> None:
-        self._row = row
-        self._columns = columns
-        self._number = number
-
-    def __getitem__(self, name: str) -> Any:
-        values = self._columns.get(name)
-        return self._row[name] if values is None else values[self._number]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter({**self._row, **self._columns})
-
-    def __len__(self) -> int:
-        return len({**self._row, **self._columns})
 
 
 def _form(filling: Filling, change: Filling | None, upsert: bool) -> Any:

@@ -65,7 +65,9 @@ class BulkRepository(ReadingRepository[M]):
         """
         compiler, model = self._core.database.compiler, self._model
         elements = _names(on_conflict_index_elements)
-        plan = model_writes.insert_values(compiler, model, values, on_conflict, elements, returning)
+        plan = model_writes.insert_values(
+            compiler, model, values, on_conflict, elements, returning, self._core.has_sequences
+        )
         async with self._unit(commit):
             written = await self._core.plan(plan, model)
         return objects_of(self.session.sync_session, model, written) if returning else written
@@ -121,9 +123,7 @@ class BulkRepository(ReadingRepository[M]):
         """Change the rows; the keys of those that were."""
         compiler, statements, run = self._core.database.compiler, self._statements, self._core.run
         if compiler.dialect.update_returns:
-            return await run(
-                model_writes.update_returning(compiler, statements, change, wanted), self._model
-            )
+            return await run(model_writes.update_returning(compiler, statements, change, wanted), self._model)
         keys = await run(model_writes.lock_keys(statements, wanted), self._model)
         await run(model_writes.update_where(compiler, statements, change, wanted), self._model)
         return keys

@@ -99,7 +99,6 @@ class VersionMixin(MappedAsDataclass, repr=False, eq=False):
         mapper: Any = sa.inspect(cls, raiseerr=False)
         if mapper is not None and not isinstance(mapper.version_id_col, sa.Column):
             raise ValidationError(
-                f"{cls.__name__} sets __mapper_args__ and so loses VersionMixin's; write them as a method, "
-                'with the column itself: @declared_attr.directive, and {"version_id_col": cls.version} in '
-                "what it returns"
+                f"{cls.__name__} sets __mapper_args__ and so loses VersionMixin's; add "
+                '"version_id_col": VersionMixin.version to them, the column itself and not its name'
             )

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Self, cast
 
 import sqlalchemy as sa
-from pydantic_core import PydanticSerializationError, to_jsonable_python
+from pydantic_core import PydanticSerializationError, from_json, to_json
 from sqlalchemy.orm import InstanceState, LoaderCallableStatus, Mapper, PassiveFlag
 from sqlalchemy.util.concurrency import in_greenlet
 
@@ -30,8 +30,9 @@ class PersistModel:
         """The attributes of the model's columns, in their order; `fields` names those wanted.
 
         What the database has yet to fill in is left out, and so are deferred columns that are not loaded,
-        unless `fields` names them. `with_meta` adds where the row belongs as `__metadata__`. UndefinedColumnError for a field that is none; UsageError where a value was
-        expired and cannot be loaded here.
+        unless `fields` names them. `with_meta` adds where the row belongs as `__metadata__`.
+        UndefinedColumnError for a field that is none; UsageError where a value was expired and cannot be
+        loaded here.
         """
         mapper = _mapper_of(type(self))
         names = _columns(type(self))
@@ -56,7 +57,8 @@ class PersistModel:
 
     def _as_json(self, name: str, value: Any) -> Any:
         try:
-            return to_jsonable_python(value, by_alias=False, bytes_mode="base64", inf_nan_mode="strings")
+            # By its text: what is made without it keeps numbers that JSON does not have.
+            return from_json(to_json(value, by_alias=False, bytes_mode="base64", inf_nan_mode="strings"))
         except PydanticSerializationError as error:
             raise ValidationError(
                 f"{self}.{name} holds a {type(value).__name__}, which has no form in JSON ({error}); name "
@@ -136,15 +138,17 @@ def _must_be_loaded(state: InstanceState[Any], name: str) -> bool:
 def _check_loadable(model: object, name: str, state: InstanceState[Any]) -> None:
     """A UsageError where reading the attribute would have to wait, or has nothing to read from."""
     session = state.session
+    is_expired = name in state.expired_attributes
+    what, call = ("expired", "(obj)") if is_expired else ("not loaded", f'(obj, ["{name}"])')
     if session is None:
         raise UsageError(
-            f"{model}.{name} is not loaded and belongs to no session that could load it; read the row again, "
-            f'or call `await repo.refresh(obj, ["{name}"])` before its session ends'
+            f"{model}.{name} is {what} and belongs to no session that could load it; read the row again, "
+            f"or call `await repo.refresh{call}` before its session ends"
         )
     if session.get_bind(state.mapper).dialect.is_async and not in_greenlet():
         raise UsageError(
-            f"{model}.{name} is not loaded and cannot be loaded without waiting; call "
-            f'`await repo.refresh(obj, ["{name}"])` first, or make the session with expire_on_commit=False'
+            f"{model}.{name} is {what} and cannot be loaded without waiting; call "
+            f"`await repo.refresh{call}` first, or make the session with expire_on_commit=False"
         )
 
 
@@ -171,7 +175,7 @@ _KEPT = "columns of rowstead"
 def _columns(cls: type[Any]) -> dict[str, sa.Column[Any]]:
     """The attributes that are columns, in the table's order; those of a parent's table come first."""
     mapper = _mapper_of(cls)
-    kept: dict[str, tuple[int, dict[str, sa.Column[Any]]]] = mapper.class_manager.info
+    kept: dict[str, Any] = cast("Any", mapper).class_manager.info
     size, found = kept.get(_KEPT, (-1, {}))
     # An attribute may be added to a class later.
     if size != len(mapper.attrs):

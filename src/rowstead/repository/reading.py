@@ -277,7 +277,7 @@ class ReadingRepository(Generic[M]):
 
     async def _marked(self, one: M) -> Any:
         """An object's mark of deletion, read anew where it was expired."""
-        if MARK not in cast("Any", sa.inspect(cast("Any", one))).dict:
+        if MARK not in sa.inspect(cast("Any", one)).dict:
             await self.session.refresh(one, [MARK])
         return getattr(one, MARK)
 

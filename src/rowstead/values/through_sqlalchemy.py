@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any, TypeAlias
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql.ranges import AbstractRange
 from sqlalchemy.engine import URL, Dialect
 from sqlalchemy.types import TypeDecorator
 
@@ -31,9 +32,15 @@ _TYPED = frozenset({"asyncpg", "psycopg"})
 """Codecs of databases that have every type: what SQLAlchemy would convert there our codec does too."""
 
 
-@lru_cache(maxsize=len(_DIALECTS))
-def _dialect(codec: str) -> Dialect:
-    return URL.create(_DIALECTS[codec]).get_dialect()()
+@lru_cache(maxsize=2 * len(_DIALECTS))
+def _dialect(codec: str, with_driver: bool) -> Dialect:
+    made: Any = URL.create(_DIALECTS[codec]).get_dialect()
+    return made(dbapi=made.import_dbapi()) if with_driver else made()
+
+
+def _dialect_of(column: Column, codec: str) -> Dialect:
+    # A range becomes one of the driver's own class, so that the driver is needed.
+    return _dialect(codec, codec in _TYPED and isinstance(column.via, AbstractRange))
 
 
 def stores_as_rows(column: Column) -> bool:
@@ -62,7 +69,8 @@ def converts(column: Column, codec: str) -> bool:
     by_itself = isinstance(type_, sa.Enum) or (
         isinstance(type_, TypeDecorator) and not isinstance(type_, sa.Interval)
     )
-    return by_itself or (isinstance(type_, sa.Uuid) and column.kind is not Kind.UUID)
+    is_range = isinstance(type_, AbstractRange)
+    return by_itself or is_range or (isinstance(type_, sa.Uuid) and column.kind is not Kind.UUID)
 
 
 def to_stored(column: Column, codec: str) -> Process | None:
@@ -71,7 +79,7 @@ def to_stored(column: Column, codec: str) -> Process | None:
         return column.via.encoder(codec)
     if not converts(column, codec):
         return None
-    dialect = _dialect(codec)
+    dialect = _dialect_of(column, codec)
     process = column.via.dialect_impl(dialect).bind_processor(dialect)
     # What None becomes only a TypeDecorator may say; SQLAlchemy's JSON would make a JSON null of it.
     return process if process is None or isinstance(column.via, TypeDecorator) else _not_none(process)
@@ -87,7 +95,7 @@ def from_stored(column: Column, codec: str) -> Process | None:
         return _elements(from_stored(column.element, codec))
     if not converts(column, codec):
         return None
-    dialect = _dialect(codec)
+    dialect = _dialect_of(column, codec)
     return column.via.dialect_impl(dialect).result_processor(dialect, None)
 
 

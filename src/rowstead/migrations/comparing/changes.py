@@ -177,7 +177,8 @@ def _alter_risk(op: Any, type_text: TypeText) -> str | None:
     place = f"{_name(op)}.{op.column_name}"
     risks: list[str] = []
     if op.modify_type is not None and not _is_wider(op.existing_type, op.modify_type):
-        risks.append(f"values of {place} may not fit {type_text(op.modify_type)}")
+        rounded = " and are rounded" if _has_fewer_places(op.existing_type, op.modify_type) else ""
+        risks.append(f"values of {place} may not fit {type_text(op.modify_type)}{rounded}")
     if op.modify_nullable is False:
         risks.append(f"fails where {place} is NULL")
     return "; ".join(risks) or None
@@ -199,6 +200,15 @@ def _is_wider(before: Any, after: Any) -> bool:
             return False
         return before.precision - scales[0] <= after.precision - scales[1]
     return False
+
+
+def _has_fewer_places(before: Any, after: Any) -> bool:
+    """Whether a database rounds a number of one type that becomes one of the other."""
+    if not isinstance(before, sa.Numeric):
+        return False
+    if isinstance(after, sa.Numeric):
+        return after.scale is not None and (before.scale is None or after.scale < before.scale)
+    return isinstance(after, sa.Integer)
 
 
 def _width(kind: sa.Integer) -> int:

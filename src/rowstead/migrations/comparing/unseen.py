@@ -5,7 +5,7 @@ It answers for what is a difference here. What one means is in `changes.py`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -52,14 +52,19 @@ def refuse_schemas(tables: Iterable[sa.Table]) -> None:
         )
 
 
-def unseen_indexes(connection: sa.Connection, tables: Iterable[sa.Table]) -> Iterator[ops.CreateIndexOp]:
-    """The models' indexes on expressions that an SQLite file lacks: by name, as it describes no more."""
+def unseen_indexes(
+    connection: sa.Connection, tables: Iterable[sa.Table], operations: Iterable[Any]
+) -> Iterator[ops.CreateIndexOp]:
+    """The models' indexes on expressions that an SQLite file lacks: by name, as it describes no more.
+
+    Those that are among the operations have been seen.
+    """
     rows = connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'index'")
-    there = set(rows.scalars())
+    known = {*rows.scalars(), *(op.index_name for op in operations if isinstance(op, ops.CreateIndexOp))}
     for table in tables:
         for index in sorted(table.indexes, key=lambda index: str(index.name)):
             on_expression = not all(isinstance(part, sa.Column) for part in index.expressions)
-            if on_expression and index.name not in there:
+            if on_expression and index.name not in known:
                 yield ops.CreateIndexOp.from_index(index)
 
 
@@ -72,6 +77,19 @@ def without_rowids(connection: sa.Connection, operations: Iterable[Any]) -> Iter
         if isinstance(op, ops.AlterColumnOp) and op.modify_nullable is not None:
             if _rowid(connection, op.table_name) == op.column_name:
                 op.modify_nullable = None
+            if not op.has_changes():
+                continue
+        yield op
+
+
+def without_numbering(operations: Iterable[Any], tables: Mapping[str, sa.Table]) -> Iterator[Any]:
+    """Without an IDENTITY that goes: a key that the database numbers needs no word of it in the models."""
+    for op in operations:
+        if isinstance(op, ops.AlterColumnOp) and isinstance(op.existing_server_default, sa.Identity):
+            table = tables.get(f"{op.schema}.{op.table_name}" if op.schema else op.table_name)
+            counted = None if table is None else table.autoincrement_column
+            if counted is not None and counted.name == op.column_name and op.modify_server_default is None:
+                op.modify_server_default = False
             if not op.has_changes():
                 continue
         yield op
