@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -41,6 +44,33 @@ class Note(Found, IntPKMixin, SoftDeleteMixin):
     label: Mapped[str | None] = mapped_column(Quoted(), default=None)
 
 
+def decorating(below: Any) -> Any:
+    """A type that gives the stored value back within a list."""
+
+    class Listed(TypeDecorator[Any]):
+        impl = below
+        cache_ok = True
+
+        def process_bind_param(self, value: Any, dialect: Any) -> Any:
+            return None if value is None else value[0]
+
+        def process_result_value(self, value: Any, dialect: Any) -> Any:
+            return None if value is None else (value,)
+
+    return Listed()
+
+
+class Many(Found):
+    __tablename__ = "found_many"
+
+    key: Mapped[Any] = mapped_column(decorating(sa.Uuid()), primary_key=True)
+    number: Mapped[Any] = mapped_column(decorating(sa.Integer()), nullable=True)
+    exact: Mapped[Any] = mapped_column(decorating(sa.Numeric(9, 2)))
+    moment: Mapped[Any] = mapped_column(decorating(sa.DateTime(timezone=True)))
+    day: Mapped[Any] = mapped_column(decorating(sa.Date()))
+    raw: Mapped[Any] = mapped_column(decorating(sa.LargeBinary()))
+
+
 class Writer(Found, IntPKMixin):
     __tablename__ = "found_writers"
 
@@ -58,7 +88,7 @@ class Work(Found, IntPKMixin):
 
 @pytest.fixture
 async def sessions(engine: PersistEngine) -> async_sessionmaker[AsyncSession]:
-    return await create(engine, Note, Writer, Work)
+    return await create(engine, Note, Writer, Work, Many)
 
 
 @pytest.fixture
@@ -127,6 +157,33 @@ async def test_a_walk_may_go_by_deferred_columns_and_by_types_that_decorate(
         expected.reverse()
     assert await walked(notes, order) == expected
     assert await paged(notes, order) == expected
+
+
+@pytest.mark.parametrize("order", ["key", "number", "-number,day", "exact", "moment", "-day", "raw"])
+async def test_a_walk_may_go_by_decorated_types_of_any_kind(session: AsyncSession, order: str) -> None:
+    first = datetime(2024, 1, 1, tzinfo=UTC)
+    several = [
+        Many(
+            key=(uuid.UUID(int=n),),
+            number=(n,) if n % 3 else None,
+            exact=(Decimal(n) / 4,),
+            moment=(first + timedelta(hours=n),),
+            day=(first.date() + timedelta(days=n),),
+            raw=(bytes([n, 255]),),
+        )
+        for n in range(9)
+    ]
+    repo = BaseRepository(session, Many)
+    await repo.add_all(several)
+    expected = [one.key for one in await repo.find(order=f"{order},key" if order != "key" else order)]
+    assert len(expected) == 9
+    assert [one.key async for one in repo.iterate(order=order, batch_size=2)] == expected
+    page = await repo.page(order=order, limit=2)
+    found = [one.key for one in page.rows]
+    while page.next is not None and len(found) < 20:
+        page = await repo.page(order=order, limit=2, after=page.next)
+        found += [one.key for one in page.rows]
+    assert found == expected
 
 
 async def test_a_token_with_a_drivers_value_cannot_be_forged_into_an_error_of_pythons(

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from sqlalchemy.orm import Mapped, mapped_column
 
 from repository.conftest import Place, create
-from rowstead.errors import ConflictError, UndefinedColumnError
+from rowstead.errors import ConflictError, DuplicateError, UndefinedColumnError
 from rowstead.repository import (
     Base,
     IntPKMixin,
@@ -92,7 +92,7 @@ async def test_what_the_database_refuses_is_told_of_the_seeder_that_wrote_it(
         async def seed(self, session: AsyncSession) -> None:
             session.add_all([Role(name=self.name), Role(name=self.name)])
 
-    with pytest.raises(sa.exc.IntegrityError) as caught:
+    with pytest.raises(DuplicateError) as caught:
         await run_seeders(session, [Adds("a"), AddsTwice("b"), Adds("c")])
     assert "AddsTwice" in caught.value.__notes__[0]
     assert await kept(sessions) == []

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
 
 import sqlalchemy as sa
 from pydantic_core import PydanticSerializationError, from_json, to_json
@@ -39,10 +39,17 @@ class PersistModel:
         for field in fields or ():
             if field not in names:
                 raise undefined_column(field, type(self).__name__, names)
-        if fields is None:
-            fields = names.keys() - _deferred(_state(self))
-        found = {name: self._value(name) for name in names if name in fields}
-        values = {name: value for name, value in found.items() if value is not _UNSET}
+        state = _state(self)
+        loaded, left_out = state.dict, _deferred(state) if fields is None else ()
+        values: dict[str, Any] = {}
+        for name in names:
+            if name in left_out or (fields is not None and name not in fields):
+                continue
+            value = loaded.get(name)
+            if value is None:
+                value = self._value(name)
+            if value is not _UNSET:
+                values[name] = value
         return {**values, "__metadata__": _metadata(mapper)} if with_meta else values
 
     def dump_model(self, with_meta: bool = False, fields: Collection[str] | None = None) -> dict[str, Any]:
@@ -172,15 +179,27 @@ _KEPT = "columns of rowstead"
 """Names what is kept in the `info` of a class's manager."""
 
 
+class _Described(NamedTuple):
+    """What is found out once of a class that has so many attributes."""
+
+    size: int
+    columns: dict[str, sa.Column[Any]]
+    deferred: frozenset[str]
+
+
 def _columns(cls: type[Any]) -> dict[str, sa.Column[Any]]:
     """The attributes that are columns, in the table's order; those of a parent's table come first."""
+    return _described(cls).columns
+
+
+def _described(cls: type[Any]) -> _Described:
     mapper = _mapper_of(cls)
     kept: dict[str, Any] = cast("Any", mapper).class_manager.info
-    size, found = kept.get(_KEPT, (-1, {}))
+    found: _Described | None = kept.get(_KEPT)
     # An attribute may be added to a class later.
-    if size != len(mapper.attrs):
-        found = _columns_in_order(mapper)
-        kept[_KEPT] = len(mapper.attrs), found
+    if found is None or found.size != len(mapper.attrs):
+        deferred = frozenset(prop.key for prop in mapper.column_attrs if prop.deferred)
+        found = kept[_KEPT] = _Described(len(mapper.attrs), _columns_in_order(mapper), deferred)
     return found
 
 
@@ -191,11 +210,11 @@ def _columns_in_order(mapper: Mapper[Any]) -> dict[str, sa.Column[Any]]:
     return dict(found)
 
 
-def _deferred(state: InstanceState[Any]) -> set[str]:
+def _deferred(state: InstanceState[Any]) -> Collection[str]:
     """The deferred attributes that are not loaded."""
     if not state.has_identity:
-        return set()
-    return {prop.key for prop in state.mapper.column_attrs if prop.deferred and prop.key not in state.dict}
+        return ()
+    return _described(state.mapper.class_).deferred - state.dict.keys()
 
 
 def _is_filled_in(column: sa.Column[Any]) -> bool:

@@ -85,6 +85,10 @@ def to_stored(column: Column, codec: str) -> Process | None:
     return process if process is None or isinstance(column.via, TypeDecorator) else _not_none(process)
 
 
+_NUMERIC, _FLOAT8 = 1700, 701
+"""PostgreSQL's own numbers of the types that SQLAlchemy's numbers ask for before they read one."""
+
+
 def from_stored(column: Column, codec: str) -> Process | None:
     """The type's own conversion of what the driver gives; None where it has none."""
     if stores_as_rows(column):
@@ -96,7 +100,9 @@ def from_stored(column: Column, codec: str) -> Process | None:
     if not converts(column, codec):
         return None
     dialect = _dialect_of(column, codec)
-    return column.via.dialect_impl(dialect).result_processor(dialect, None)
+    below = getattr(column.via, "impl_instance", column.via)
+    kind = _FLOAT8 if isinstance(below, sa.Float) else _NUMERIC
+    return column.via.dialect_impl(dialect).result_processor(dialect, kind if codec in _TYPED else None)
 
 
 def _not_none(process: Process) -> Process:
