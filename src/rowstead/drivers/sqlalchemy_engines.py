@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import math
 import re
+import sqlite3
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -226,6 +227,7 @@ class _SQLite(_Preparation):
         event.listen(engine.sync_engine, "connect", prepare)
         event.listen(engine.sync_engine, "before_cursor_execute", _beginning(level == _STRICTEST))
         event.listen(engine.sync_engine, "handle_error", _stop_statement)
+        event.listen(engine.sync_engine, "handle_error", _tell_conflict)
 
 
 _no_preparation = _Preparation()
@@ -323,3 +325,17 @@ def _stop_statement(context: ExceptionContext) -> None:
         context.is_disconnect = False
         pooled: Any = connection.connection
         pooled.driver_connection._conn.interrupt()
+
+
+def _tell_conflict(context: ExceptionContext) -> None:
+    """Tells a transaction that read before somebody else began to write from one that waited in vain.
+
+    SQLite refuses the first at once, with the code of the second: waiting would not help it, since what it
+    has read would be old by then.
+    """
+    error = context.original_exception
+    if getattr(error, "sqlite_errorcode", None) != sqlite3.SQLITE_BUSY or context.connection is None:
+        return
+    pooled: Any = context.connection.connection
+    if pooled.driver_connection.in_transaction:
+        error.sqlite_errorcode = sqlite3.SQLITE_BUSY_SNAPSHOT  # pyright: ignore[reportAttributeAccessIssue]
