@@ -24,6 +24,7 @@ from typing import Any
 
 import psycopg
 
+from own_server import as_account
 from servers import PostgresServer, with_driver
 
 SECONDS = 30.0
@@ -118,7 +119,7 @@ class Standby(Node):
                 "--no-sync",
                 f"--dbname={_conninfo(self._primary, self._name)}",
             ],
-            **self._as_account(),
+            **as_account(self._account, self.folder),
             capture_output=True,
             text=True,
             check=False,

@@ -157,8 +157,8 @@ def require_documented(lines: list[str]) -> None:
 class Deaf(Dialect):
     """Whatever level is asked for, the transaction has the server's usual one."""
 
-    def begin(self, isolation: str | None, readonly: bool) -> str:
-        return "BEGIN"
+    def begin(self, isolation: str | None, readonly: bool) -> tuple[str, ...]:
+        return ("BEGIN",)
 
 
 class Bare:
