@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from sqlalchemy.orm import Mapped, aliased, mapped_column, relationship
 from sqlalchemy.types import TypeDecorator
 
-from rowstead.errors import ValidationError
+from rowstead.errors import StatementError, ValidationError
 from rowstead.repository import Base, BaseRepository, IntPKMixin, PersistEngine, SoftDeleteMixin
 
 from .conftest import create
@@ -28,7 +28,7 @@ class Found(Base):
 class Quoted(TypeDecorator[str]):
     """What is read is not what was stored."""
 
-    impl = sa.String
+    impl = sa.String(60)
     cache_ok = True
 
     def process_result_value(self, value: str | None, dialect: Any) -> str | None:
@@ -232,9 +232,13 @@ async def test_first_takes_selects_that_no_key_can_order_and_heeds_their_limit(
     assert await writers.first(sa.select(Writer).limit(0)) is None
     assert await writers.all(sa.select(Work.title).order_by(Work.title).limit(1), limit=10) == ["x"]
     assert await writers.all(sa.select(Work.title).order_by(Work.title).limit(10), limit=1) == ["x"]
-    assert await writers.all(
-        sa.select(Work.title).order_by(Work.title).limit(sa.literal(1) + 1), limit=1
-    ) == ["x"]
+    computed = sa.select(Work.title).order_by(Work.title).limit(sa.literal(1) + 1)
+    if writers.session.get_bind().dialect.name != "mysql":
+        assert await writers.all(computed, limit=1) == ["x"]
+    else:  # LIMIT takes no expression there
+        with pytest.raises(StatementError):
+            await writers.all(computed, limit=1)
+        await writers.session.rollback()
     first = await writers.first()
     assert first is not None
     assert await writers.first(sa.select(Writer.id)) == first.id
