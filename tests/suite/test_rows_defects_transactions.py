@@ -11,11 +11,20 @@ import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from conftest import Backend
-from rowstead import DB, HandleClosed, IntegrityError, Row, TransactionFailed, UsageError
+from rowstead import (
+    DB,
+    ConflictError,
+    HandleClosed,
+    IntegrityError,
+    Row,
+    TransactionFailed,
+    UsageError,
+)
 
 ON_SQLITE = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 
@@ -108,17 +117,24 @@ async def test_rows_d02_another_tasks_statement_does_not_commit_an_open_transact
     assert await names(items) == ["b"]
 
 
-async def test_rows_d02_two_blocks_at_once_are_two_transactions(items: DB) -> None:
-    async def block(name: str, fails: bool) -> None:
-        async with items.transaction() as tx:
-            await tx.insert(Item(name=f"{name}1"))
-            await asyncio.sleep(0)
-            await tx.insert(Item(name=f"{name}2"))
-            if fails:
-                raise KeyError
+async def test_rows_d02_two_blocks_at_once_are_two_transactions(items: DB, backend: Backend) -> None:
+    async def write(tx: Any, name: str) -> None:
+        await tx.insert(Item(name=f"{name}1"))
+        await asyncio.sleep(0)
+        await tx.insert(Item(name=f"{name}2"))
 
-    results = await asyncio.gather(block("a", True), block("b", False), return_exceptions=True)
-    assert [type(r) for r in results] == [KeyError, type(None)]
+    async def rolled_back() -> None:
+        async with items.transaction() as tx:
+            await write(tx, "a")
+            raise KeyError
+
+    async def kept() -> None:
+        # InnoDB may undo one of two that insert neighbouring keys, and which one is chance: it is run again.
+        await items.transaction(lambda tx: write(tx, "b"))
+
+    undone, done = await asyncio.gather(rolled_back(), kept(), return_exceptions=True)
+    assert type(undone) in ((KeyError, ConflictError) if backend.is_maria else (KeyError,))
+    assert done is None
     assert await names(items) == ["b1", "b2"]
 
 
