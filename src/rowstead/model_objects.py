@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
-from sqlalchemy.orm import Mapper, Session, make_transient_to_detached
+from sqlalchemy.orm import Mapper, Session
 from sqlalchemy.orm.attributes import instance_state, set_committed_value
 
 from rowstead.language.bound import ModelTable
@@ -25,15 +25,15 @@ def objects_of(session: Session, model: ModelTable, rows: Sequence[Mapping[str, 
     transaction: Any = session.get_nested_transaction() or session.get_transaction()
     found: list[Any] = []
     for row in rows:
-        one: Any = known.get(key_of(tuple(row[name] for name in model.table.key)))
+        key = key_of(tuple(row[name] for name in model.table.key))
+        one: Any = known.get(key)
         values = zip(attributes, map(row.__getitem__, names), strict=True)
         if one is None:
             one = _mapper_of(model, row).class_manager.new_instance()
             # What nobody has seen yet has no history to keep.
             one.__dict__.update(values)
-            make_transient_to_detached(one)
-            session.add(one)
             state: Any = instance_state(one)
+            _take_up(session, state, key)
             if transaction is not None:
                 transaction._new[state] = True
             state.manager.dispatch.load(state, None)
@@ -41,6 +41,13 @@ def objects_of(session: Session, model: ModelTable, rows: Sequence[Mapping[str, 
             _tell(session, one, values)
         found.append(one)
     return found
+
+
+def _take_up(session: Session, state: Any, key: Any) -> None:
+    """Make the session know an object as it does with one that it reads, which costs a third of `add`."""
+    state.key = key
+    state.session_id = session.hash_key
+    cast("Any", session.identity_map)._add_unpresent(state, key)
 
 
 def _tell(session: Session, one: Any, values: Iterable[tuple[str, Any]]) -> None:

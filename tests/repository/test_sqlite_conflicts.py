@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from repository.items import Item
 from rowstead import ConflictError
 from rowstead.repository import BaseRepository, PersistEngine
-
-from .items import Item
 
 
 @pytest.mark.sqlite
