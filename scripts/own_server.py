@@ -9,15 +9,18 @@ from __future__ import annotations
 import ctypes
 import os
 import pwd
+import secrets
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
-from types import FrameType
-from typing import Protocol
+from types import FrameType, TracebackType
+from typing import Protocol, Self
 
 
 class ServerUnavailable(RuntimeError):
@@ -29,6 +32,72 @@ class Reachable(Protocol):
 
     @property
     def url(self) -> str: ...
+
+
+class OwnServer(ABC):
+    """A database server of our own in a temporary folder: what does not depend on which one it is.
+
+    It never outlives whoever started it: on Linux even a kill -9 of this process stops the server.
+    (The kernel counts by thread: start it from a thread that stays.)
+    """
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._folder: Path | None = None
+        self.password = secrets.token_urlsafe(24)
+        self.port = 0
+
+    def __enter__(self) -> Self:
+        try:
+            self._make_data()
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def folder(self) -> Path:
+        """Holds the data (`data`), the log (`log`) and the unix socket."""
+        if self._folder is None:
+            raise RuntimeError("the server has no folder before it is entered or after it is closed")
+        return self._folder
+
+    @property
+    def pid(self) -> int:
+        """The process id of the server; of PostgreSQL, its postmaster's."""
+        if self._process is None:
+            raise RuntimeError("the server is not running")
+        return self._process.pid
+
+    def log(self) -> str:
+        """What the server has written to its log so far."""
+        with suppress(FileNotFoundError):
+            return (self.folder / "log").read_text(errors="replace")
+        return ""
+
+    def _remove(self) -> None:
+        """Remove all that it wrote; it is stopped."""
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
+
+    @abstractmethod
+    def _make_data(self) -> None:
+        """Make the folder, and in it the data of a new server."""
+
+    @abstractmethod
+    def start(self) -> None:
+        """Start on the data that is there."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Stop the server and remove all that it wrote."""
 
 
 def free_port() -> int:

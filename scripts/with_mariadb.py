@@ -14,7 +14,6 @@ class, and must be able to blame Rowstead for what it sees.
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 import signal
 import socket
@@ -25,9 +24,9 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 
 from own_server import (
+    OwnServer,
     ServerUnavailable,
     account,
     as_account,
@@ -46,54 +45,19 @@ PACKAGES = ("mariadb-server-core", "mariadb-client-core")
 ADMIN_FOLDERS = ("/usr/sbin", "/usr/local/sbin", "/usr/local/libexec", "/opt/homebrew/bin", "/usr/libexec")
 
 
-class MariaServer:
-    """A server of our own: `with MariaServer() as server: connect(server.url)`.
-
-    It never outlives whoever started it: on Linux even a kill -9 of this process stops the server.
-    (The kernel counts by thread: start it from a thread that stays.)
-    """
+class MariaServer(OwnServer):
+    """A server of our own: `with MariaServer() as server: connect(server.url)`."""
 
     def __init__(self, *, fast: bool = False, settings: Sequence[str] = ()) -> None:
+        super().__init__()
         self._server, self._install_db = find_programs()
         self._settings = (*(NOT_DURABLE if fast else ()), *settings)
         self._account = account("mysql", "nobody")
-        self._process: subprocess.Popen[bytes] | None = None
-        self._folder: Path | None = None
-        self.password = secrets.token_urlsafe(24)
-        self.port = 0
-
-    def __enter__(self) -> MariaServer:
-        try:
-            self._make_data()
-            self.start()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     @property
     def url(self) -> str:
         """For an account that may do everything, by TCP."""
         return f"mysql://{USER}:{self.password}@127.0.0.1:{self.port}/{USER}"
-
-    @property
-    def folder(self) -> Path:
-        """Holds the data (`data`), the log (`log`) and the unix socket."""
-        if self._folder is None:
-            raise RuntimeError("the server has no folder before it is entered or after it is closed")
-        return self._folder
-
-    @property
-    def pid(self) -> int:
-        """The server's process id."""
-        if self._process is None:
-            raise RuntimeError("the server is not running")
-        return self._process.pid
 
     def start(self) -> None:
         """Start on the data that is there; on the same port as before, if there was one."""
@@ -123,15 +87,7 @@ class MariaServer:
     def close(self) -> None:
         """Stop the server and remove all that it wrote. Nobody is to need the data any more."""
         self.stop(signal.SIGKILL)
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            self._folder = None
-
-    def log(self) -> str:
-        """What the server has written to its log so far."""
-        with suppress(FileNotFoundError):
-            return (self.folder / "log").read_text(errors="replace")
-        return ""
+        self._remove()
 
     def _make_data(self) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="rowstead-maria-"))

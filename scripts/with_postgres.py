@@ -17,7 +17,6 @@ from __future__ import annotations
 import os
 import pwd
 import re
-import secrets
 import shutil
 import signal
 import subprocess
@@ -27,9 +26,9 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 
 from own_server import (
+    OwnServer,
     ServerUnavailable,
     account,
     as_account,
@@ -59,54 +58,19 @@ CREATECLUSTER = Path("/etc/postgresql-common/createcluster.d/rowstead.conf")
 PostgresUnavailable = ServerUnavailable
 
 
-class PostgresServer:
-    """A server of our own: `with PostgresServer() as server: connect(server.url)`.
-
-    It never outlives whoever started it: on Linux even a kill -9 of this process stops the server.
-    (The kernel counts by thread: start it from a thread that stays.)
-    """
+class PostgresServer(OwnServer):
+    """A server of our own: `with PostgresServer() as server: connect(server.url)`."""
 
     def __init__(self, *, fast: bool = False, settings: Sequence[str] = ()) -> None:
+        super().__init__()
         self._bin = find_programs()
         self._settings = (*(NOT_DURABLE if fast else ()), *settings)
         self._account = account_for_server()
-        self._process: subprocess.Popen[bytes] | None = None
-        self._folder: Path | None = None
-        self.password = secrets.token_urlsafe(24)
-        self.port = 0
-
-    def __enter__(self) -> PostgresServer:
-        try:
-            self._make_cluster()
-            self.start()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     @property
     def url(self) -> str:
         """For a superuser, by TCP."""
         return f"postgresql://{USER}:{self.password}@127.0.0.1:{self.port}/postgres"
-
-    @property
-    def folder(self) -> Path:
-        """Holds the data (`data`), the log (`log`) and the unix socket."""
-        if self._folder is None:
-            raise RuntimeError("the server has no folder before it is entered or after it is closed")
-        return self._folder
-
-    @property
-    def pid(self) -> int:
-        """The postmaster's process id."""
-        if self._process is None:
-            raise RuntimeError("the server is not running")
-        return self._process.pid
 
     def start(self) -> None:
         """Start on the cluster that is there; on the same port as before, if there was one."""
@@ -140,17 +104,9 @@ class PostgresServer:
     def close(self) -> None:
         """Stop the server and remove all that it wrote."""
         self.stop()
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            self._folder = None
+        self._remove()
 
-    def log(self) -> str:
-        """What the server has written to its log so far."""
-        with suppress(FileNotFoundError):
-            return (self.folder / "log").read_text(errors="replace")
-        return ""
-
-    def _make_cluster(self) -> None:
+    def _make_data(self) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="rowstead-pg-"))
         password_file = self.folder / "password"
         password_file.write_text(self.password)

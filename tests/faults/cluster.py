@@ -106,7 +106,7 @@ class Standby(Node):
         """Replay what another server writes from now on."""
         self.set(primary_conninfo=_conninfo(primary, self._name).replace("'", "''"))
 
-    def _make_cluster(self) -> None:
+    def _make_data(self) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="rowstead-pg-"))
         if self._account is not None:
             os.chown(self._folder, self._account.pw_uid, self._account.pw_gid)
