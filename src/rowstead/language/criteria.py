@@ -12,7 +12,17 @@ from rowstead.dialects import Dialect
 from rowstead.language.expressions import Around, Expression, IsNotTrue, Slots, Source, source_of
 from rowstead.language.operators import OPERATORS, ListOperand, Target, pattern_kind
 from rowstead.language.ordering import Order, OrderTerm
-from rowstead.language.shapes import EVERYTHING, EXPRESSION, VALUE, Beside, Listed, Outer, Shape, Subquery
+from rowstead.language.shapes import (
+    EVERYTHING,
+    EXPRESSION,
+    GUARD,
+    VALUE,
+    Beside,
+    Listed,
+    Outer,
+    Shape,
+    Subquery,
+)
 from rowstead.sentinels import Now
 from rowstead.tables.schema import Column, Kind, Table
 
@@ -73,6 +83,8 @@ class Criteria:
             return found if head == "exists" else sa.not_(found)
         if head == EXPRESSION:
             return shape[1]
+        if head == GUARD:
+            return shape[1].spelled(self.slots, self.source.clause)
         return self._term(*shape)
 
     def _term(self, operator_name: str, column_name: str, operand: Any) -> Expression:

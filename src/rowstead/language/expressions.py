@@ -200,6 +200,8 @@ class Slots:
         """For each parameter, the types whose values its encoder gives back as they are."""
         self.columns: list[EncodeColumn] = []
         """For each parameter, what encodes its values of many executions."""
+        self.keepable = True
+        """Whether the statement may be found again by its key: not where that does not say all of it."""
 
     def _next(
         self,

@@ -1,9 +1,9 @@
 """What a filter is once it is read: names, operators and counts, hashable, without its values.
 
 A shape is a nested tuple: `("and", shape, …)`, `("or", shape, …)`, `("not", shape)`,
-`("exists" | "not_exists", Subquery)`, `(EXPRESSION, a condition of SQLAlchemy's)`, or a term
-`(operator, column, operand)` whose operand is `VALUE`, `Now`, `Outer(column)`, `Beside(column)`,
-`Listed(number, has_null)`, a pair, or a `Subquery`.
+`("exists" | "not_exists", Subquery)`, `(EXPRESSION, a condition of SQLAlchemy's)`,
+`(GUARD, guards.Kept)`, or a term `(operator, column, operand)` whose operand is `VALUE`, `Now`,
+`Outer(column)`, `Beside(column)`, `Listed(number, has_null)`, a pair, or a `Subquery`.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ IF_NEW = "value of a new row"
 EVERYTHING: Shape = ("and",)
 EXPRESSION = "expression"
 """Begins a shape that is a condition of SQLAlchemy's: for one statement with its values, never a kept one."""
+GUARD = "guard"
+"""Begins a shape that is a condition of SQLAlchemy's without its values."""
 _MOMENTS = frozenset({datetime.datetime, datetime.date, datetime.time})
 PLAIN = frozenset({int, str, float, bool, bytes, uuid.UUID, decimal.Decimal, *_MOMENTS})
 """Types of values that are nothing but compared."""
@@ -66,8 +68,10 @@ def is_plain(types: Iterable[type]) -> bool:
 
 
 def has_subquery(shape: Shape) -> bool:
-    """Whether the shape asks any table by a subquery."""
-    return any(isinstance(part, Subquery) or (type(part) is tuple and has_subquery(part)) for part in shape)
+    """Whether the shape asks any table by a subquery, or might."""
+    return shape[:1] == (GUARD,) or any(
+        isinstance(part, Subquery) or (type(part) is tuple and has_subquery(part)) for part in shape
+    )
 
 
 def listed(shape: Shape) -> list[str]:

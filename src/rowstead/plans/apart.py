@@ -15,7 +15,7 @@ from rowstead.language.conditions import read
 from rowstead.language.shapes import IF_NEW, VALUE, Shape
 from rowstead.plan import Atomic, Call, Many, ManyReturning, Plan, Record, Trying
 from rowstead.sentinels import Inc
-from rowstead.statements.builders import Target
+from rowstead.statements.builders import NOTHING_BACK, Back, Target
 from rowstead.statements.compiled import Compiled, Compiler
 from rowstead.tables.schema import Table
 from rowstead.values.columnar import Columnar
@@ -75,10 +75,18 @@ def applies_apart(dialect: Dialect, target: Target | None) -> bool:
     return target is not None and dialect.upsert_guard is not None
 
 
-def inserting(compiler: Compiler, row: NewRow, insert: Call[R], target: Target, otherwise: Any) -> Plan[Any]:
+def inserting(
+    compiler: Compiler,
+    row: NewRow,
+    insert: Call[R],
+    target: Target,
+    otherwise: Any,
+    back: Back | None = None,
+) -> Plan[Any]:
     """Insert one row, as `target` says where there is one with its key: `otherwise` is what ignoring gives.
 
-    DuplicateError where another key refused it.
+    `back` is what `insert` gives back, if it is not the whole row. DuplicateError where another key
+    refused it.
     """
     try:
         return (yield Trying(insert))
@@ -89,7 +97,7 @@ def inserting(compiler: Compiler, row: NewRow, insert: Call[R], target: Target, 
             return otherwise
     else:
         # Two rows are there, and the one that is meant was not the first that was found.
-        changed = yield from _changing(compiler, row, insert, target)
+        changed = yield from _changing(compiler, row, insert, target, back or Back(row.table.all))
         if changed is not None:
             return changed
     # Refused as before; or stored, if what was in its way is gone.
@@ -102,15 +110,18 @@ def one_by_one(
     given: tuple[tuple[str, Any], ...],
     rows: Sequence[Sequence[Any]],
     target: Target | None,
-    returning: bool,
+    back: Back | None,
 ) -> Plan[Any]:
-    """Insert rows by a statement of one; how many were written, or for each what is stored or None."""
-    columns = table.all if returning else ()
-    compiled = compiler.get(("insert", table, given, target, columns))
-    sent = _sent(compiled, compiled.bind_many(rows), table, returning)
+    """Insert rows by a statement of one; how many were written, or for each what is stored or None.
+
+    The values of a patch and its guard stand behind each row's.
+    """
+    compiled = _inserting(compiler, table, given, target, back)
+    params = compiled.bind_many(_asking(rows, back))
+    sent = _sent(compiled, params, table, back)
     if target is None or not applies_apart(compiler.dialect, target):
         return (yield from sent)
-    each = inserting_each(compiler, table, given, rows, target, returning)
+    each = inserting_each(compiler, table, given, rows, target, back)
     if target.action == "ignore":
         return (yield Atomic(each))
     try:
@@ -120,8 +131,23 @@ def one_by_one(
         return (yield Atomic(each))
 
 
-def _sent(compiled: Compiled, params: Columnar, table: Table, returning: bool) -> Plan[Any]:
-    if not returning:
+def _inserting(
+    compiler: Compiler,
+    table: Table,
+    given: tuple[tuple[str, Any], ...],
+    target: Target | None,
+    back: Back | None,
+) -> Compiled:
+    return compiler.get(("insert", table, given, target, *(back or NOTHING_BACK).key))
+
+
+def _asking(rows: Sequence[Sequence[Any]], back: Back | None) -> Sequence[Sequence[Any]]:
+    """The rows with the values of what they are asked back by."""
+    return rows if back is None or not back.values else [[*row, *back.values] for row in rows]
+
+
+def _sent(compiled: Compiled, params: Columnar, table: Table, back: Back | None) -> Plan[Any]:
+    if back is None:
         return (yield Many(compiled.text, params, table.name))
     records: list[Record | None] = yield ManyReturning(compiled.text, params, table.name)
     stored = iter(compiled.read_all([r for r in records if r is not None]))
@@ -134,16 +160,16 @@ def inserting_each(
     given: tuple[tuple[str, Any], ...],
     rows: Sequence[Sequence[Any]],
     target: Target,
-    returning: bool,
+    back: Back | None,
 ) -> Plan[Any]:
     """As `inserting` for each row; how many were written, or what is stored, None where it was ignored."""
-    compiled = compiler.get(("insert", table, given, target, table.all if returning else ()))
+    compiled = _inserting(compiler, table, given, target, back)
     found: list[Any] = []
-    for values in rows:
-        call = compiled.call(values, compiled.read_one if returning else None)
+    for values, asking in zip(rows, _asking(rows, back), strict=True):
+        call = compiled.call(asking, compiled.read_one if back else None)
         row = NewRow(table, given, values)
-        found.append((yield from inserting(compiler, row, call, target, None)))
-    return found if returning else sum(one is not None for one in found)
+        found.append((yield from inserting(compiler, row, call, target, None, back)))
+    return found if back else sum(one is not None for one in found)
 
 
 def _is_there(compiler: Compiler, row: NewRow, key: tuple[str, ...]) -> Plan[bool]:
@@ -157,7 +183,7 @@ def _is_there(compiler: Compiler, row: NewRow, key: tuple[str, ...]) -> Plan[boo
     return bool((yield call))
 
 
-def _changing(compiler: Compiler, row: NewRow, insert: Call[Any], target: Target) -> Plan[Any]:
+def _changing(compiler: Compiler, row: NewRow, insert: Call[Any], target: Target, back: Back) -> Plan[Any]:
     """Change the row that has the target's key, and give what `insert` would; None where there is none."""
     key = target.key or row.table.key
     found = row.key_filter(key)
@@ -173,5 +199,5 @@ def _changing(compiler: Compiler, row: NewRow, insert: Call[Any], target: Target
     change = compiler.get(("update", row.table, given, where, ())).call([*values, *key_values], None)
     if insert.read is None:
         return (yield change) or None
-    reader = compiler.get(("locked", row.table, row.table.all, where))
+    reader = compiler.get(("locked", row.table, back.columns, where))
     return (yield from reading_back(change, reader.call(key_values, insert.read)))

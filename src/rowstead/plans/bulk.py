@@ -21,7 +21,7 @@ from rowstead.plans.apart import one_by_one
 from rowstead.plans.referring import parents_first
 from rowstead.plans.staging import STAGE_FROM, staged_insert
 from rowstead.sentinels import Inc, Now
-from rowstead.statements.builders import Target, require_key
+from rowstead.statements.builders import NOTHING_BACK, Back, Target, require_key
 from rowstead.statements.compiled import Compiler, columns_of
 from rowstead.tables.schema import Kind, Table
 from rowstead.values.columnar import Columnar
@@ -67,25 +67,25 @@ def insert_many(
     table: Table,
     groups: Sequence[Group],
     target: Target | None,
-    returning: bool,
+    returning: bool | Back,
 ) -> Plan[Any]:
-    """Insert the rows of these groups; the count, or the stored rows in input order.
+    """Insert the rows of these groups; the count, or the stored rows (whole, unless a `Back` says less) in
+    input order.
 
     Conflicts are settled as if row by row. Ignored rows are not in the result. The same key twice in
     one upsert: the last wins, and both places of the result show it; with an `Inc` both count.
     """
     found: list[Any] = [None] * sum(len(group.rows) for group in groups)
+    back = Back(table.all) if returning is True else returning or None
     if not groups:
-        return [] if returning else 0
+        return [] if back else 0
     if len(groups) > 1 and target is not None and _may_meet(compiler, table, groups, target):
         groups = _runs(groups)
     if len(groups) == 1:
-        total: int = yield from _insert_group(
-            compiler, table, groups[0], target, found if returning else None
-        )
+        total: int = yield from _insert_group(compiler, table, groups[0], target, found, back)
     else:
-        total = yield Atomic(_insert_groups(compiler, table, groups, target, found, returning))
-    return [row for row in found if row is not None] if returning else total
+        total = yield Atomic(_insert_groups(compiler, table, groups, target, found, back))
+    return [row for row in found if row is not None] if back else total
 
 
 def _may_meet(compiler: Compiler, table: Table, groups: Sequence[Group], target: Target) -> bool:
@@ -120,18 +120,23 @@ def _insert_groups(
     groups: Sequence[Group],
     target: Target | None,
     found: list[Any],
-    returning: bool,
+    back: Back | None,
 ) -> Plan[int]:
     total = 0
     for group in groups:
-        total += yield from _insert_group(compiler, table, group, target, found if returning else None)
+        total += yield from _insert_group(compiler, table, group, target, found, back)
     return total
 
 
 def _insert_group(
-    compiler: Compiler, table: Table, group: Group, target: Target | None, found: list[Any] | None
+    compiler: Compiler,
+    table: Table,
+    group: Group,
+    target: Target | None,
+    found: list[Any],
+    back: Back | None,
 ) -> Plan[int]:
-    """Insert one group; puts the stored rows into `found` where it is a list."""
+    """Insert one group; puts what `back` asks for into `found`."""
     increments = any(form is Inc for _, form in group.given)
     rows = group.rows
     stands_for: Sequence[int] = range(len(rows))
@@ -141,21 +146,19 @@ def _insert_group(
     if compiler.dialect.array_params and values_only and group.given:
         server = yield from server_table(compiler, table)
         plain = all(name in server.columns and not server.columns[name].is_array for name, _ in group.given)
-        if found is None and target is None and server.copyable and len(rows) >= COPY_FROM:
+        if back is None and target is None and server.copyable and len(rows) >= COPY_FROM:
             return (yield _copy(compiler, table, group.given, rows, table.schema, table.name))
-        if found is None and target is not None and server.stageable and len(rows) >= STAGE_FROM:
+        if back is None and target is not None and server.stageable and len(rows) >= STAGE_FROM:
 
             def copied(schema: str | None, name: str) -> Copy:
                 return _copy(compiler, table, group.given, rows, schema, name)
 
             return (yield Atomic(staged_insert(compiler, table, group.given, target, copied)))
         if plain:
-            records = yield from _by_arrays(
-                compiler, table, group.given, rows, target, found is not None, server
-            )
-            return _place(group, stands_for, records, found)
-    records = yield from one_by_one(compiler, table, group.given, rows, target, found is not None)
-    return _place(group, stands_for, records, found)
+            records = yield from _by_arrays(compiler, table, group.given, rows, target, back, server)
+            return records if back is None else _place(group, stands_for, records, found)
+    records = yield from one_by_one(compiler, table, group.given, rows, target, back)
+    return records if back is None else _place(group, stands_for, records, found)
 
 
 def _last_of_each(
@@ -199,10 +202,8 @@ def _hashable(value: Any) -> Hashable:
     return value if isinstance(value, Hashable) else json_text(value)
 
 
-def _place(group: Group, stands_for: Sequence[int], result: Any, found: list[Any] | None) -> int:
+def _place(group: Group, stands_for: Sequence[int], result: Sequence[Any], found: list[Any]) -> int:
     """Put the stored rows at their places in the input; the number of rows written."""
-    if found is None:
-        return result
     if len(result) < len(set(stands_for)):
         # Ignored rows are missing, and nobody says which: those that are there keep their order.
         stands_for = range(len(result))
@@ -217,16 +218,17 @@ def _by_arrays(
     given: Given,
     rows: Sequence[Sequence[Any]],
     target: Target | None,
-    returning: bool,
+    back: Back | None,
     server: ServerTable,
 ) -> Plan[Any]:
     types = tuple(_array_type(server.columns[name].name) for name, _ in given)
-    columns = table.all if returning else ()
-    compiled = compiler.get(("insert_from_arrays", table, given, types, target, columns))
+    asked = back or NOTHING_BACK
+    compiled = compiler.get(("insert_from_arrays", table, given, types, target, *asked.key))
     chunks = [rows[i : i + ARRAY_ROWS] for i in range(0, len(rows), ARRAY_ROWS)]
-    calls = [compiled.call(columns_of(chunk), compiled.read_all if returning else None) for chunk in chunks]
+    read = compiled.read_all if back else None
+    calls = [compiled.call([*columns_of(chunk), *asked.values], read) for chunk in chunks]
     results = [(yield calls[0])] if len(calls) == 1 else (yield Atomic(_each(calls)))
-    return [row for result in results for row in result] if returning else sum(results)
+    return [row for result in results for row in result] if back else sum(results)
 
 
 def _array_type(name: str) -> tuple[str, str]:

@@ -19,7 +19,8 @@ from rowstead.language.shapes import IF_NEW, VALUE, has_subquery, is_everything
 from rowstead.plan import Call, Plan, Record
 from rowstead.plans import bulk
 from rowstead.plans.bulk import Group
-from rowstead.plans.model_defaults import Filling, Known, on_insert, on_update
+from rowstead.plans.column_fillings import Filling, Known
+from rowstead.plans.model_defaults import on_insert, on_update
 from rowstead.plans.model_reads import Filter
 from rowstead.sentinels import Inc, Now
 from rowstead.statements.builders import Target

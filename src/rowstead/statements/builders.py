@@ -18,7 +18,7 @@ from rowstead.language.aggregates import COUNT_ALL, GROUPS, Groups
 from rowstead.language.criteria import Criteria
 from rowstead.language.expressions import CTE, Slots, Verbatim, plain, source_of, table_clause
 from rowstead.language.ordering import Order
-from rowstead.language.shapes import IF_NEW, VALUE, Shape
+from rowstead.language.shapes import EVERYTHING, IF_NEW, VALUE, Shape
 from rowstead.sentinels import Inc
 from rowstead.statements.keysets import Keyset, keyset_conditions
 from rowstead.tables.schema import Table
@@ -28,12 +28,32 @@ class Target(NamedTuple):
     """What an insert does about rows that are there, found by this unique key.
 
     `action`: "ignore" leaves them, "upsert" sets what the new row has, "patch" sets `patch`, which is
-    (column, VALUE | Now) and whose values stand behind the row's.
+    (column, VALUE | Now) and whose values stand behind the row's. A row of which `guard` is not true is
+    not changed; its values stand behind those.
     """
 
     action: str
     key: tuple[str, ...] | None
     patch: tuple[tuple[str, Any], ...] = ()
+    guard: Shape = EVERYTHING
+
+
+class Back(NamedTuple):
+    """What a write gives back of its rows: these columns, of those that `shown` is true of."""
+
+    columns: tuple[str, ...]
+    shown: Shape = EVERYTHING
+    values: tuple[Any, ...] = ()
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """How the key of a write ends that gives this back."""
+        return (self.columns,) if self.shown == EVERYTHING else (self.columns, self.shown)
+
+
+NOTHING_BACK = Back(())
+SHOWN = "rowstead_shown"
+"""Behind what a write gives back: whether the row is one that `shown` is true of."""
 
 
 def select(
@@ -183,10 +203,11 @@ def insert(
     given: tuple[tuple[str, Any], ...],
     target: Target | None,
     returning: tuple[str, ...],
+    shown: Shape = EVERYTHING,
 ) -> Any:
     """One row. `given` is (column, VALUE | Now | Inc); an Inc stands for two values: start + by, by.
 
-    Values: the row's, in order, then the increments of an upsert.
+    Values: the row's, in order, then the increments of an upsert or its patch's and guard's, then `shown`'s.
     """
     values = {name: slots.given(table.columns[name], _of_new_row(form)) for name, form in given}
     if not values and target is not None and slots.dialect.row_number is not None:
@@ -197,7 +218,18 @@ def insert(
         statement = slots.dialect.insert(table_clause(table))
         statement = statement.values(values) if values else statement.values()
     statement = _on_conflict(statement, slots, table, given, target)
-    return statement.returning(*map(plain, returning)) if returning else statement
+    return _returning(statement, slots, table, returning, shown)
+
+
+def _returning(statement: Any, slots: Slots, table: Table, returning: tuple[str, ...], shown: Shape) -> Any:
+    """The statement, giving back these columns, and whether `shown` is true of the row."""
+    if not returning:
+        return statement
+    wanted: list[Any] = list(map(plain, returning))
+    condition = Criteria(slots, table).where(shown)
+    if condition is not None:
+        wanted.append(condition.label(SHOWN))
+    return statement.returning(*wanted)
 
 
 def _of_new_row(form: Any) -> Any:
@@ -217,7 +249,8 @@ def _on_conflict(
     new_row = statement.excluded if guard is None else statement.inserted
     updates = _updates(slots, table, given, target, key, new_row)
     if guard is None:
-        return statement.on_conflict_do_update(index_elements=key, set_=updates)
+        where = Criteria(slots, table).where(target.guard)
+        return statement.on_conflict_do_update(index_elements=key, set_=updates, where=where)
     return statement.on_duplicate_key_update([_guarded(key, new_row, guard), *updates.items()])
 
 
@@ -258,10 +291,12 @@ def insert_from_arrays(
     types: tuple[tuple[str, str], ...],
     target: Target | None,
     returning: tuple[str, ...],
+    shown: Shape = EVERYTHING,
 ) -> Any:
     """Any number of rows: one array parameter per column. `types` is (array type, column type) of each.
 
-    Values: one list per column, then the increments of an upsert, which are the same for all rows.
+    Values: one list per column, then the increments of an upsert, which are the same for all rows, then
+    `shown`'s.
     """
     arrays = [
         sa.cast(slots.list_of(table.columns[name], array != column), _named_type(f"{array}[]"))
@@ -277,7 +312,7 @@ def insert_from_arrays(
         names, sa.select(*wanted), include_defaults=False
     )
     statement = _on_conflict(statement, slots, table, given, target)
-    return statement.returning(*map(plain, returning)) if returning else statement
+    return _returning(statement, slots, table, returning, shown)
 
 
 STAGE = "rowstead_given"
@@ -314,21 +349,24 @@ def update(
     given: tuple[tuple[str, Any], ...],
     where: Shape,
     returning: tuple[str, ...],
+    shown: Shape = EVERYTHING,
 ) -> Any:
-    """Rows that fulfil `where`. Values: those set, then the filter's."""
+    """Rows that fulfil `where`. Values: those set, then the filter's, then `shown`'s."""
     sets: dict[Any, Any] = {}
     for name, form in given:
         column = table.columns[name]
         sets[name] = slots.added(column, plain(name)) if form is Inc else slots.given(column, form)
     statement: Any = sa.update(table_clause(table)).values(sets)
     statement = Criteria(slots, table).filtered(statement, where)
-    return statement.returning(*map(plain, returning)) if returning else statement
+    return _returning(statement, slots, table, returning, shown)
 
 
-def delete(slots: Slots, table: Table, where: Shape, returning: tuple[str, ...] = ()) -> Any:
-    """Remove the rows that fulfil `where`."""
+def delete(
+    slots: Slots, table: Table, where: Shape, returning: tuple[str, ...] = (), shown: Shape = EVERYTHING
+) -> Any:
+    """Remove the rows that fulfil `where`. Values: the filter's, then `shown`'s."""
     statement: Any = Criteria(slots, table).filtered(sa.delete(table_clause(table)), where)
-    return statement.returning(*map(plain, returning)) if returning else statement
+    return _returning(statement, slots, table, returning, shown)
 
 
 def delete_keys(slots: Slots, table: Table, number: int) -> Any:

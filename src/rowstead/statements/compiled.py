@@ -16,7 +16,7 @@ from rowstead.dialects import Dialect
 from rowstead.language.expressions import Slots
 from rowstead.language.shapes import VALUE
 from rowstead.plan import Call, Read, Record, Stored
-from rowstead.statements.builders import BUILDERS, WRITES
+from rowstead.statements.builders import BUILDERS, SHOWN, WRITES
 from rowstead.tables.schema import Kind, Table
 from rowstead.values.column_values import EncodeColumn
 from rowstead.values.columnar import Columnar, columnar
@@ -27,6 +27,8 @@ R = TypeVar("R")
 Pick: TypeAlias = Callable[[Mapping[str, Any]], tuple[Any, ...]]
 """Takes a statement's values off an object's fields."""
 
+NOT_SHOWN: Any = object()
+"""Stands for a written row that its caller may not see."""
 MAX_TEXTS = 512
 MAX_PARAMS = 50
 MAX_LENGTH = 4_096
@@ -81,6 +83,7 @@ class Compiled:
         "_order",
         "_together",
         "_unchanged",
+        "keepable",
         "read_all",
         "read_one",
         "table",
@@ -99,8 +102,10 @@ class Compiled:
         columns: Sequence[EncodeColumn],
         read_all: Callable[[Sequence[Record]], list[Any]],
         together: tuple[Table, tuple[str, ...], tuple[str, ...]] | None = None,
+        keepable: bool = True,
     ) -> None:
         self.text = text
+        self.keepable = keepable
         self._together = together
         self.table = table
         self.writes = writes
@@ -209,7 +214,7 @@ class Compiler:
         if found is not None:
             return found
         compiled = self._compile(key)
-        if compiled.size <= MAX_PARAMS and len(compiled.text) <= MAX_LENGTH:
+        if compiled.keepable and compiled.size <= MAX_PARAMS and len(compiled.text) <= MAX_LENGTH:
             with self._keeping:
                 if len(self.kept) >= MAX_TEXTS:
                     self.kept.pop(next(iter(self.kept)))
@@ -228,6 +233,8 @@ class Compiler:
         text, names = self.text_of(expression)
         order = [int(name[1:]) for name in names]
         read_all = self._reader(table, result_names(key, expression), operation in WRITES)
+        if operation in WRITES and _tells_shown(expression):
+            read_all = _shown_only(read_all)
         return Compiled(
             text,
             table.name,
@@ -238,6 +245,7 @@ class Compiler:
             slots.columns,
             read_all,
             by_key(key),
+            slots.keepable,
         )
 
     def text_of(self, expression: Any) -> tuple[str, list[str]]:
@@ -279,6 +287,21 @@ def result_names(key: tuple[Any, ...], expression: Any) -> Sequence[str] | None:
         return table.all
     wanted = getattr(expression, "selected_columns", None) or getattr(expression, "_returning", ())
     return [c.name for c in wanted if getattr(c, "name", None) in table.columns] or None
+
+
+def _tells_shown(expression: Any) -> bool:
+    """Whether each record of a write ends in whether its row may be seen."""
+    return any(getattr(one, "name", None) == SHOWN for one in getattr(expression, "_returning", ())[-1:])
+
+
+def _shown_only(read_all: Callable[[Sequence[Record]], list[Any]]) -> Callable[[Sequence[Record]], list[Any]]:
+    """A reader of records that end so, with NOT_SHOWN in the place of a row that may not be seen."""
+
+    def read(records: Sequence[Record]) -> list[Any]:
+        rows = iter(read_all([record for record in records if record[-1]]))
+        return [next(rows) if record[-1] else NOT_SHOWN for record in records]
+
+    return read
 
 
 _TOKENS = re.compile(r'"(?:[^"]|"")*"|`(?:[^`]|``)*`|\s*\n\s*|(?<=[\w"`])=(?=\S)')

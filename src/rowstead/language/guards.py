@@ -1,0 +1,176 @@
+"""Guards: conditions of SQLAlchemy's that a hook adds to a statement, as parts of ours.
+
+A hook is given a statement and returns it with more conditions. What it added becomes part of the shape
+of the statement that is sent, with its values apart, so that a guarded statement is kept and found again
+like every other: it is known by what SQLAlchemy itself keeps compiled statements by, its cache key. The
+conditions may ask other tables by subqueries; joins, orders and limits are refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, cast
+
+import sqlalchemy as sa
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql import operators, visitors
+from sqlalchemy.sql.elements import BindParameter, ClauseList, Grouping
+from sqlalchemy.sql.selectable import FromClause
+from sqlalchemy.types import NullType
+
+from rowstead.errors import UsageError
+from rowstead.language.expressions import Expression, Slots
+from rowstead.language.shapes import EVERYTHING, GUARD, Shape
+from rowstead.tables.from_sqlalchemy import column_of_type
+from rowstead.tables.schema import Column
+
+
+class Guard(NamedTuple):
+    """A condition on rows of one table: its shape, and its values in order."""
+
+    shape: Shape
+    values: tuple[Any, ...]
+
+
+NO_GUARD = Guard(EVERYTHING, ())
+"""Says nothing."""
+
+
+class Kept:
+    """A condition without its values. Equal ones differ in their values alone."""
+
+    __slots__ = ("_hash", "_key", "condition", "keepable", "parameters", "table")
+
+    def __init__(self, table: sa.Table, condition: Any) -> None:
+        self.table = table
+        self.condition = condition
+        key = condition._generate_cache_key()
+        self.keepable = key is not None
+        """Whether a statement with it may be kept: not if SQLAlchemy cannot tell it from another."""
+        found: Sequence[Any] = _parameters(condition) if key is None else key.bindparams
+        self.parameters: list[BindParameter[Any]] = list({id(one): one for one in found}.values())
+        sizes = tuple(len(_several(one)) for one in self.parameters if one.expanding)
+        self._key = (id(condition) if key is None else key.key, sizes)
+        self._hash = hash(self._key)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Kept) and self._key == other._key
+
+    def values(self) -> tuple[Any, ...]:
+        """The values of its parameters, those of a list one by one."""
+        found: list[Any] = []
+        for one in self.parameters:
+            if one.required:
+                raise UsageError(f"a hook's condition on {self.table.name} has no value for {one.key!r}")
+            found.extend(_several(one) if one.expanding else (one.effective_value,))
+        return tuple(found)
+
+    def spelled(self, slots: Slots, clause: FromClause) -> Expression:
+        """The condition on the rows of `clause`, which is the table in this statement."""
+        slots.keepable = slots.keepable and self.keepable
+        replaced = {id(one): _slot(slots, one) for one in self.parameters}
+
+        def replace(element: Any, **_kw: Any) -> Any:
+            if isinstance(element, BindParameter):
+                return replaced.get(id(cast("Any", element)))
+            if element is self.table:
+                return clause
+            if isinstance(element, sa.Column) and cast("Any", element).table is self.table:
+                return _column(cast("sa.Column[Any]", element), clause)
+            return None
+
+        return _Around(clause, cast("Any", visitors.replacement_traverse(self.condition, {}, replace)))
+
+
+def guard_of(table: sa.Table, before: Any, after: Any) -> Guard:
+    """What a hook added to `before`, a select, update or delete of `table` that says nothing else.
+
+    Raises UsageError where `after` is not that statement with conditions added.
+    """
+    if after is before:
+        return NO_GUARD
+    if type(after) is not type(before):
+        raise UsageError(
+            f"a condition hook of {table.name} returned {type(after).__name__}: it returns the statement "
+            "that it is given, with conditions added by .where(…)"
+        )
+    was, now = cast("dict[str, Any]", vars(before)), cast("dict[str, Any]", vars(after))
+    for name, *_ in after._traverse_internals:
+        if name != _CONDITIONS and now.get(name) is not was.get(name):
+            raise UsageError(
+                f"a condition hook of {table.name} may only add conditions by .where(…), and changed "
+                f"{name.strip('_')!r}; ask other tables by EXISTS or IN with a subquery"
+            )
+    added = getattr(after, _CONDITIONS)
+    if not added:
+        return NO_GUARD
+    kept = Kept(table, sa.and_(*added) if len(added) > 1 else added[0])
+    return Guard((GUARD, kept), kept.values())
+
+
+_CONDITIONS = "_where_criteria"
+
+
+def _several(parameter: BindParameter[Any]) -> Sequence[Any]:
+    """The values of a parameter that is a list."""
+    return cast("Sequence[Any]", parameter.effective_value)
+
+
+def _parameters(condition: Any) -> list[BindParameter[Any]]:
+    return [one for one in visitors.iterate(condition) if isinstance(one, BindParameter)]
+
+
+def _held_by(parameter: BindParameter[Any]) -> Column:
+    """A parameter's type as a column, under the name that its value is compared with where that is known."""
+    name = str(getattr(parameter, "_orig_key", None) or parameter.key)
+    return column_of_type(name, parameter.type, nullable=True)
+
+
+def _slot(slots: Slots, parameter: BindParameter[Any]) -> Expression:
+    column = _held_by(parameter)
+    if not parameter.expanding:
+        return slots.exact(column, slots.operand(column))
+    values = [slots.exact(column, slots.operand(column)) for _ in _several(parameter)]
+    return Grouping(ClauseList(*values)) if values else _nothing(parameter)
+
+
+def _nothing(parameter: BindParameter[Any]) -> Any:
+    """What stands behind IN for an empty list: no row, of the right type."""
+    null: Any = sa.null()
+    typed = null if isinstance(parameter.type, NullType) else sa.cast(null, parameter.type)
+    return sa.select(typed).where(sa.literal_column("1") != sa.literal_column("1")).scalar_subquery()
+
+
+def _column(column: sa.Column[Any], clause: FromClause) -> Expression:
+    """A table's column in `clause`; it keeps its type, by which SQLAlchemy spells what is done with it."""
+    found = sa.column(column.name, column.type)
+    found.table = clause
+    return found
+
+
+class _Around(sa.ColumnElement[Any]):
+    """A condition whose subqueries may refer to `clause`, wherever in a statement it stands.
+
+    In an INSERT (beside ON CONFLICT, behind RETURNING) SQLAlchemy knows of no table to refer to.
+    """
+
+    inherit_cache = False
+
+    def __init__(self, clause: FromClause, inner: Expression) -> None:
+        self.clause, self.inner = clause, inner
+
+
+@compiles(_Around)
+def _around(element: _Around, compiler: Any, **kw: Any) -> str:
+    entry: Mapping[str, Any] = compiler.stack[-1]
+    seen = {name: {*entry[name], element.clause} for name in ("correlate_froms", "asfrom_froms")}
+    # Without its table a column would be another table's in a subquery.
+    kw.pop("include_table", None)
+    compiler.stack.append({**entry, **seen})
+    try:
+        return compiler.process(element.inner.self_group(against=operators.and_), **kw)
+    finally:
+        compiler.stack.pop()
