@@ -48,8 +48,8 @@ LAYERS = (
     Layer("tools", "one settings object, one code generator, for faces and CLI", ("config", "codegen")),
     Layer(
         "handles",
-        "what a face holds: connecting, retrying, migrating",
-        ("database", "migrations", "model_objects", "model_refresh", "model_session"),
+        "what a face holds: connecting, retrying, making ready, migrating",
+        ("database", "migrations", "model_objects", "model_refresh", "model_session", "setup"),
     ),
     Layer(
         "sessions",
@@ -65,6 +65,7 @@ LAYERS = (
     Layer("plans", "many statements, without I/O", ("plans",)),
     Layer("statements", "whole statements, put together from the language, as cached texts", ("statements",)),
     Layer("language", "filters, sorts and aggregates: read to shapes, made expressions", ("language",)),
+    Layer("files", "records of files, each with its line: text in, values out", ("files",)),
     Layer("rules", "what a value must be, and a row; in words and in Python, never in SQL", ("rules",)),
     Layer(
         "values",

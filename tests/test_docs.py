@@ -6,8 +6,8 @@ at the top level is allowed. What stands after the word changes that:
     ```python continued                      goes on in the namespace and folder of the block before
     ```python norun: needs a PostgreSQL      is only compiled; the reason is required
 
-A block that does not say `norun` must run on SQLite, with nothing but Rowstead. Blocks with models run in a
-process of their own: a process has one registry of models, and pages may call theirs alike.
+A block that does not say `norun` must run on SQLite, with nothing but Rowstead. Blocks with models or
+services run in a process of their own: a process has one registry of each, and pages may call theirs alike.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 FENCE = re.compile(r"^(?P<indent> *)```(?P<info>[^\n`]*)\n(?P<text>.*?)^(?P=indent)```[ ]*$", re.M | re.S)
+ALONE = ("rowstead.repository", "rowstead.service")
+"""What makes a block run in a process of its own."""
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\((?P<target>[^)\s]+)\)")
 
 
@@ -118,7 +120,7 @@ def collected() -> list[list[Snippet]]:
 
 @pytest.mark.parametrize("chain", collected(), ids=lambda chain: f"{chain[0].file}:{chain[0].line}")
 def test_the_snippet_runs(chain: list[Snippet], tmp_path: Path) -> None:
-    if any("rowstead.repository" in snippet.text for snippet in chain):
+    if any(face in snippet.text for snippet in chain for face in ALONE):
         run_alone(chain, tmp_path)
     else:
         run_here(chain, tmp_path)

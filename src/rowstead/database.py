@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from time import monotonic
 from types import CoroutineType
-from typing import Any, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
-from rowstead.batching import BatchedGets, Crowd  # async only
+from rowstead.batching import ALONE, Answer, BatchedGets, Crowd  # async only
 from rowstead.drivers.addresses import LOCK_TIMEOUT
 from rowstead.drivers.base import Connection, Driver, RawResult
 from rowstead.drivers.urls import Options, make_driver
@@ -57,7 +57,7 @@ class Database(Session):
         self._closed = False
         self._replicated = bool(getattr(driver, "replicated", False))
         """Whether lending for reading may give a replica, which lags: only a `Read` may go there."""
-        self._at_hand: Callable[[bool], Connection | None] = getattr(driver, "at_hand", _nothing_at_hand)
+        self._reading, self._writing = _lending(driver, False), _lending(driver, True)
         self._gets = self._batching() if batch_gets else None  # async only
 
     @classmethod
@@ -90,7 +90,12 @@ class Database(Session):
         if pool is None or self._replicated or not self.dialect.array_params:
             return None
         return BatchedGets(
-            pool, self.compiler, self._lend, self.driver.take_back, lambda c: PinnedSession(self, c)
+            pool,
+            self.compiler,
+            self._reading.at_hand,
+            self._lend,
+            self.driver.take_back,
+            lambda connection: PinnedSession(self, connection),
         )
 
     @property
@@ -113,7 +118,8 @@ class Database(Session):
 
         Every typed statement comes through here, so it is written for few calls within calls.
         """
-        connection = None if self._closed else self._at_hand(write)
+        at_hand, take_back = self._writing if write else self._reading
+        connection = None if self._closed else at_hand()
         if connection is None:
             connection = await self._lend(write)
         try:
@@ -128,17 +134,19 @@ class Database(Session):
             # That it may not write is a server's answer; `_fail` has seen to it that it is looked at.
             answered = isinstance(error, ReadOnlyError) or not isinstance(error, OperationalError)
             lost = not isinstance(error, RowsteadError) or not answered
-            self.driver.take_back(connection, lost)
+            take_back(connection, lost)
             told = outcome(error, call)
             if told is error:
                 raise
             raise told from error.__cause__
-        self.driver.take_back(connection)
+        take_back(connection)
         return result if call.read is None else call.read(result)
 
     def run(self, call: Call[R]) -> CoroutineType[Any, Any, R]:
-        if self._gets is not None and isinstance(call, Get) and self._gets.gathers(call):  # async only
-            return self._gathered(call, self._gets)
+        if self._gets is not None and isinstance(call, Get):  # async only
+            answer = self._gets.join(call)
+            if answer is not None:
+                return self._gathered(call, answer)
         if self._replicated:
             return self._anywhere(call) if isinstance(call, Read) else self._once(call, True)
         if call.writes and self.dialect.conflicts_alone:
@@ -156,11 +164,9 @@ class Database(Session):
             await sleep(FIRST_DELAY * random.uniform(0.5, 1.5) * (INSISTING + 1 - tries_left))
         raise AssertionError("unreachable")
 
-    async def _gathered(self, call: Get[Any], gets: BatchedGets) -> Any:  # async only
-        records = await gets.answer(call)
-        if records is None or call.read is None:
-            return await self._once(call, False)
-        return call.read(records)
+    async def _gathered(self, call: Get[Any], answer: Answer) -> Any:  # async only
+        found = await answer
+        return await self._once(call, False) if found is ALONE else found
 
     async def _anywhere(self, call: Read[Any]) -> Any:
         try:
@@ -250,16 +256,21 @@ class Database(Session):
                 raise
             raise type(known)(f"the backup to {path} failed: {known}") from error
 
-    async def pinned(self, plan: Plan[R]) -> R:
+    @asynccontextmanager
+    async def connection(self) -> AsyncGenerator[PinnedSession]:
+        """One connection for the block, outside any transaction; what was set on it ends with the block."""
         connection = await self._lend(True)
         suspect = True
         try:
-            result = await PinnedSession(self, connection).plan(plan)
+            yield PinnedSession(self, connection)
             await finish(connection.reset())
             suspect = False
         finally:
             self.driver.take_back(connection, suspect)
-        return result
+
+    async def pinned(self, plan: Plan[R]) -> R:
+        async with self.connection() as session:
+            return await session.plan(plan)
 
     async def attempt(
         self,
@@ -300,7 +311,23 @@ class Database(Session):
         raise AssertionError("unreachable")
 
 
-def _nothing_at_hand(_write: bool) -> None:
+class Lending(NamedTuple):
+    """How a connection that is ready is had at once, and how it is given back."""
+
+    at_hand: Callable[[], Connection | None]
+    take_back: Callable[..., None]
+
+
+def _lending(driver: Driver, write: bool) -> Lending:
+    """The pool's own functions: each call between costs a thirtieth of a short statement of SQLite."""
+    pool_for: Callable[[bool], Any] | None = getattr(driver, "pool_for", None)
+    if pool_for is None:
+        return Lending(_nothing_at_hand, driver.take_back)
+    pool = pool_for(write)
+    return Lending(pool.at_hand, pool.release)
+
+
+def _nothing_at_hand() -> None:
     """For drivers without a pool of their own."""
 
 

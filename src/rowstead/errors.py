@@ -44,6 +44,11 @@ import difflib
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
+LONGEST_NAME = 200
+"""Characters of a name that may be a mistyped one. Comparing takes longer the longer they are."""
+LONGEST_MESSAGE = 10_000
+"""Characters of a message. What a stranger sends stands in some, and may be as long as he likes."""
+
 
 class RowsteadError(Exception):
     """Base of everything Rowstead raises."""
@@ -62,7 +67,7 @@ class RowsteadError(Exception):
         constraint: str | None = None,
         pk: Any = None,
     ) -> None:
-        super().__init__(message)
+        super().__init__(message if len(message) <= LONGEST_MESSAGE else _shortened(message))
         self.table = table
         self.column = column
         self.constraint = constraint
@@ -262,10 +267,18 @@ class StatementTimeout(TimeoutExceeded):
     """False when the server said nothing at all: whether the statement ran is not known."""
 
 
+def _shortened(message: str) -> str:
+    """Its beginning and its end, which says what to do."""
+    half = LONGEST_MESSAGE // 2
+    left_out = len(message) - 2 * half
+    return f"{message[:half]} … ({left_out} characters left out) … {message[-half:]}"
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """The end of a message about a mistyped name: a suggestion, else what there is."""
     names = [str(k) for k in known]
-    close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.6)
+    text = str(name)
+    close = difflib.get_close_matches(text, names, n=1, cutoff=0.6) if len(text) <= LONGEST_NAME else []
     if close:
         return f"did you mean {close[0]!r}?"
     return f"known: {', '.join(names)}" if names else "there are none"

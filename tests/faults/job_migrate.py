@@ -2,7 +2,8 @@
 
 An order: `{"url": …, "folder": …, "world": "async" | "sync", "runner": a key of RUNNERS,
 "kill": [moment, number] | null}`, and `"verb": "up" | "down"` for a folder in goose's format, whose runners
-are the keys of VERSIONED; `down` undoes all but version 1. The process tells a dot for each statement that
+are the keys of VERSIONED; `down` undoes all but version 1; or `"verb": "states"`, where `folder` is a file of
+states and the runners are the keys of STATED. The process tells a dot for each statement that
 it begins. It dies before statement `number` is sent, while it is under way, or after it was answered.
 
 The runners beside `real` are the controls: each leaves out one thing that the real one stands on.
@@ -27,8 +28,9 @@ from rowstead.errors import RowsteadError
 from rowstead.migrations.applying import Applying
 from rowstead.migrations.doubt import Repeatable
 from rowstead.migrations.facts import facts_of
-from rowstead.migrations.formats import goose, plain
+from rowstead.migrations.formats import goose, plain, states
 from rowstead.migrations.runner import Runner
+from rowstead.migrations.states_runner import StatesRunner
 from rowstead.migrations.versions import VersionedRunner
 from rowstead.plan import Atomic, Call, Pinned
 from rowstead.session import Session
@@ -107,6 +109,31 @@ class GooseLater(VersionedRunner):
             return done
 
 
+class InfoLater(StatesRunner):
+    """Control: `db_info` is written when our ledger is, but in a transaction of its own."""
+
+    class applying(Applying):
+        def apply(self, ledger: Any, migration: Any) -> Any:
+            bare = type(ledger)(self._calls, self._source, ledger.schema)
+            done = yield from super().apply(bare, migration)
+            yield Atomic(ledger._mirror.add([migration.id]))
+            return done
+
+
+class StatesWithoutLock(StatesRunner):
+    """Control: whoever comes, begins."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._facts = replace(self._facts, lock=_NoLock(self._facts.lock))
+        self._work = self.applying(self._calls, self._facts, "states")
+
+
+STATED: Mapping[str, type[StatesRunner]] = {
+    "real": StatesRunner,
+    "info later": InfoLater,
+    "without lock": StatesWithoutLock,
+}
 VERSIONED: Mapping[str, type[VersionedRunner]] = {"real": VersionedRunner, "goose later": GooseLater}
 
 RUNNERS: Mapping[str, type[Runner]] = {
@@ -157,6 +184,11 @@ def _plan(order: dict[str, Any], dialect: Dialect, paramstyle: str) -> Any:
         kind = RUNNERS[order["runner"]]
         migrations = plain.load(folder, syntax)
         return kind(migrations, dialect, paramstyle, folder=folder, source="plain").migrate(LOCK_TIMEOUT)
+    if order["verb"] == "states":
+        stated = STATED[order["runner"]](
+            states.load(folder, syntax), dialect, paramstyle, folder=folder, source="states"
+        )
+        return stated.migrate_states(None, None, LOCK_TIMEOUT, baseline=False)
     versioned = VERSIONED[order["runner"]](
         goose.load(folder, syntax), dialect, paramstyle, folder=folder, source="goose"
     )

@@ -18,21 +18,16 @@ import pytest
 from pydantic import create_model
 
 from conftest import Backend, Translate
-from rowstead import DB, DataError, Row, RowsteadError, UndefinedTableError, UsageError
+from rowstead import DB, Row, RowsteadError, UndefinedTableError, UsageError
 
-from .corpus_of_injections import fetched, naughty, some, written
-from .figures import LONG, record_figure, size
+from .corpus_of_injections import some, written
+from .figures import record_figure, size
 from .injection_positions import NAMES, VALUES, Person, Position, order, order_in_words
+from .injection_runs import HARMLESS, Found, corpus, names_through, values_through
 
-HARMLESS = "harmless"
 SENT_TO_SERVER = size(short=120, long=3_000)
 """How many strings go through the positions that reach the database; the others take all."""
 ALIVE = [{"id": 1, "alive": 1}, {"id": 2, "alive": 1}]
-
-
-def corpus() -> list[str]:
-    strings = [*written(), *naughty(), *(fetched() if LONG else [])]
-    return list(dict.fromkeys(strings))
 
 
 DDL = (
@@ -75,68 +70,16 @@ async def canary_lives(db: DB, backend: Backend) -> bool:
 # ── values ──────────────────────────────────────────────────────────────────────────────────
 
 
-class Found(NamedTuple):
-    """What a run of strings through positions showed."""
-
-    calls: int
-    changed: list[tuple[str, str, Sequence[str]]]
-    """(position, string, what was sent) where that is not what a harmless string sends."""
-    wrong: list[tuple[str, str]]
-    """(position, string) where the answer is wrong."""
-    refused: int
-    """Calls that ended with an error of ours."""
-
-
-async def values_through(
+async def values_of_rows(
     db: DB, sent: list[str], strings: Sequence[str], positions: Sequence[Position] = VALUES
 ) -> Found:
-    """Every string through every position of a value."""
-    usual: dict[str, list[str]] = {}
-    found = Found(0, [], [], 0)
-    calls = refused = 0
-    # Twice: the first time a driver learns about types.
-    for text in (HARMLESS, HARMLESS, *strings):
-        for position in positions:
-            sent.clear()
-            name = position.__name__
-            right = True
-            try:
-                right = await position(db, text)
-            except RowsteadError as error:
-                # Text that the database cannot hold (a NUL, half a surrogate) is refused as a value.
-                refused += 1
-                right = isinstance(error, (DataError, UsageError)) or not storable(text)
-            calls += 1
-            texts = list(sent)
-            if text == HARMLESS:
-                assert right, name
-                usual[name] = texts
-            elif texts != usual[name] and (storable(text) or not set(texts) <= known(usual)):
-                found.changed.append((name, text, texts))
-            if not right:
-                found.wrong.append((name, text))
-    return found._replace(calls=calls, refused=refused)
-
-
-def known(usual: dict[str, list[str]]) -> set[str]:
-    """Every text that a harmless string sends, and what follows where a value was refused."""
-    undone = {"ROLLBACK", "ROLLBACK TO SAVEPOINT rowstead_1", "SELECT count(*) FROM people"}
-    return {*undone, *(t for texts in usual.values() for t in texts)}
-
-
-def storable(text: str) -> bool:
-    """Whether a database can hold the text at all."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return "\x00" not in text
+    return await values_through(db, sent, strings, positions, undone=("SELECT count(*) FROM people",))
 
 
 async def test_a_string_as_a_value_changes_no_statement(wire: Wire) -> None:
     everything = corpus()
     strings = some(everything, SENT_TO_SERVER)
-    found = await values_through(wire.db, wire.sent, strings)
+    found = await values_of_rows(wire.db, wire.sent, strings)
     alive = await canary_lives(wire.db, wire.backend)
     record_figure(
         f"injection corpus as values, {wire.backend.name}: statements changed, wrong answers, canaries dead",
@@ -157,32 +100,20 @@ MEANINGLESS = re.compile(r"[\s,]*")
 """An order of nothing is no order."""
 
 
-async def names_through(
+async def names_of_rows(
     db: DB, sent: list[str], strings: Sequence[str], positions: Sequence[Callable[[DB, str], Awaitable[None]]]
 ) -> Found:
-    """Every string through every position of a name."""
-    found = Found(0, [], [], 0)
-    calls = refused = 0
-    for text in strings:
-        for position in positions:
-            sent.clear()
-            calls += 1
-            try:
-                await position(db, text)
-            except RowsteadError:
-                refused += 1
-            else:
-                if position is not order_in_words or not MEANINGLESS.fullmatch(text):
-                    found.wrong.append((position.__name__, text))
-                    continue
-            if sent and sent != ["SELECT id, name, data FROM people"]:
-                found.changed.append((position.__name__, text, list(sent)))
-    return found._replace(calls=calls, refused=refused)
+    def meant(position: Any, text: str) -> bool:
+        return position is order_in_words and MEANINGLESS.fullmatch(text) is not None
+
+    return await names_through(
+        db, sent, strings, positions, meant=meant, harmless=("SELECT id, name, data FROM people",)
+    )
 
 
 async def test_a_string_as_a_name_is_refused_before_anything_is_sent(wire: Wire) -> None:
     strings = corpus()
-    found = await names_through(wire.db, wire.sent, strings, NAMES)
+    found = await names_of_rows(wire.db, wire.sent, strings, NAMES)
     alive = await canary_lives(wire.db, wire.backend)
     record_figure(
         f"injection corpus as names, {wire.backend.name}: statements sent, calls accepted, canaries dead",
@@ -330,7 +261,7 @@ async def test_a_layer_that_pastes_values_is_caught(tmp_path: Any) -> None:
     strings = written()
 
     async def one(layer: Any, sent: list[str], texts: Sequence[str]) -> Found:
-        return await values_through(layer, sent, texts, positions=(is_found,))
+        return await values_of_rows(layer, sent, texts, positions=(is_found,))
 
     async with pasting(tmp_path) as (layer, sent, backend):
         found = await one(layer, sent, strings)
@@ -353,7 +284,7 @@ async def test_a_layer_that_pastes_names_is_caught(tmp_path: Any) -> None:
     strings = written()
 
     async def one(layer: Any, sent: list[str], texts: Sequence[str]) -> Found:
-        return await names_through(layer, sent, texts, [order])
+        return await names_of_rows(layer, sent, texts, [order])
 
     async with pasting(tmp_path) as (layer, sent, backend):
         found = await one(layer, sent, strings)

@@ -17,6 +17,7 @@ from kit.conftest import Make
 from kit.contents import fill, rows_of
 from kit.shop import shop
 from kit.test_types import CASES
+from rowstead.files.csv_lines import line_of, records
 from rowstead.kit import (
     AsyncDatabase,
     UndefinedTableError,
@@ -27,7 +28,6 @@ from rowstead.kit import (
     text,
 )
 from rowstead.kit import int as int_
-from rowstead.kit.csv_lines import line_of, records
 
 FORMATS = ("csv", "jsonl")
 TEXTS = [

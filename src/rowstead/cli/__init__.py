@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import NoReturn, TypeAlias
 
 from rowstead.cli import (
+    app_arguments,
     codegen_arguments,
     db_arguments,
     db_changes_arguments,
@@ -28,6 +29,7 @@ COMMANDS: tuple[Command, ...] = (
     *db_arguments.COMMANDS,
     *db_changes_arguments.COMMANDS,
     *codegen_arguments.COMMANDS,
+    *app_arguments.COMMANDS,
     *settings_arguments.COMMANDS,
 )
 """Every command but those of the kit, as --help lists them; the files add their own here."""
@@ -35,13 +37,15 @@ COMMANDS: tuple[Command, ...] = (
 GROUPS: Mapping[str, str] = {
     "db": "create a database's tables, and carry migrations in goose's format forth and back",
     "codegen": "write code from models",
+    "app": "an application of services, from its file",
 }
 """What stands before several commands, and what they have in common."""
 
 EXIT_CODES = """\
 exit codes:
   0  done
-  1  the migrations are inconsistent, or one failed; kit: a row was refused, or `check` found a fault
+  1  the migrations are inconsistent, or one failed; kit: a row was refused, or `check` found a fault;
+     app: something is wrong in the file, or the start failed
   2  wrong usage: no URL, no such directory, a file that cannot be accepted, a database that is not known
   3  the database cannot be reached
   130  interrupted with Ctrl-C; the same command goes on from there

@@ -18,9 +18,9 @@ from typing import Any, TextIO
 
 from rowstead.cli import output, tables
 from rowstead.errors import StorageError, ValidationError
+from rowstead.files.writing import json_writer
 from rowstead.kit.catalogue import to_dict
 from rowstead.kit.database import AsyncDatabase
-from rowstead.kit.transfer import json_writer
 from rowstead.tables.schema import Column, Table
 
 Command = Callable[[AsyncDatabase, argparse.Namespace], Awaitable[int]]

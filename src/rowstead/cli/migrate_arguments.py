@@ -8,7 +8,11 @@ from rowstead.cli.command import Command
 
 
 def _folder(command: argparse.ArgumentParser) -> None:
-    command.add_argument("directory", metavar="DIRECTORY", help="the folder that holds the .sql files")
+    command.add_argument(
+        "directory",
+        metavar="DIRECTORY",
+        help="the folder that holds the .sql files, or a .json file of states",
+    )
     command.add_argument("--url", help="the database; without it, the environment's DATABASE_URL")
     command.add_argument("--json", action="store_true", help="print the result as one JSON object")
 
@@ -42,7 +46,7 @@ def _migrate(command: argparse.ArgumentParser) -> None:
 COMMANDS = (
     Command(
         "migrate",
-        "apply the pending .sql files of a directory, in order of name",
+        "apply the pending .sql files of a directory in order of name, or the states of a .json file",
         "rowstead.cli.migrate:migrate",
         _migrate,
     ),

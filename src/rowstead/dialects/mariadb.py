@@ -41,6 +41,7 @@ MARIADB = Dialect(
     name="mariadb",
     insert=_insert,
     sqlalchemy=_text,
+    written=_text,
     max_params=65_535,
     array_params=False,
     copy=False,

@@ -23,6 +23,13 @@ def _text(paramstyle: str) -> DefaultDialect:
     return PGDialect(paramstyle=paramstyle)
 
 
+def _with_types(paramstyle: str) -> DefaultDialect:
+    # It writes a parameter's type beside it; it is the class for a driver, which is not imported for it.
+    from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
+
+    return PGDialect_asyncpg(paramstyle=paramstyle)
+
+
 # With the end of the log, the end of the server's last recovery and its clock: after a crash or a promotion
 # the id of a transaction that was lost is given to another one, whose `committed` would be taken for ours.
 # A recovery that came as far as our first write knows its id, and gives it to no other.
@@ -40,6 +47,7 @@ POSTGRESQL = Dialect(
     name="postgresql",
     insert=_insert,
     sqlalchemy=_text,
+    written=_with_types,
     max_params=32_767,
     array_params=True,
     copy=True,

@@ -47,6 +47,8 @@ class Dialect:
     """Makes an INSERT that knows this database's clause for rows that are there already."""
     sqlalchemy: Callable[[str], DefaultDialect]
     """Makes a SQLAlchemy dialect that only writes text, for a parameter style."""
+    written: Callable[[str], DefaultDialect]
+    """The same for a user's own statements, in which a parameter may stand where only its value tells a type."""
     max_params: int
     """The most parameters one statement may carry."""
     array_params: bool

@@ -44,6 +44,7 @@ SQLITE = Dialect(
     name="sqlite",
     insert=_insert,
     sqlalchemy=_text,
+    written=_text,
     max_params=32_766,
     array_params=False,
     copy=False,

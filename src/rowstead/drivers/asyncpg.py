@@ -63,8 +63,8 @@ class AsyncpgDriver:
     def lend(self, write: bool) -> CoroutineType[Any, Any, AsyncpgConnection | PooledConnection]:
         return self.pool.acquire()
 
-    def at_hand(self, write: bool) -> AsyncpgConnection | PooledConnection | None:
-        return self.pool.at_hand()
+    def pool_for(self, write: bool) -> Pool[AsyncpgConnection | PooledConnection]:
+        return self.pool
 
     def take_back(self, connection: Any, suspect: bool = False) -> None:
         self.pool.release(connection, suspect)

@@ -38,6 +38,9 @@ def translate(error: Exception) -> RowsteadError | None:
         return _from_server(error)
     if isinstance(error, asyncpg.InterfaceError):
         return _from_interface(message.splitlines()[0] if message else type(error).__name__)
+    if isinstance(error, RecursionError):
+        # From asyncpg's own message, which shows the value.
+        return DataError("a value is nested too deeply to be sent")
     if isinstance(error, asyncpg.OutdatedSchemaCacheError):
         return StatementError("a type was altered while the statement ran; its answer could not be read")
     if isinstance(error, TimeoutError):

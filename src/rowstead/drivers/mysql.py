@@ -229,8 +229,8 @@ class MySQLDriver:
     async def lend(self, write: bool) -> MySQLConnection:
         return await self.pool.acquire()
 
-    def at_hand(self, write: bool) -> MySQLConnection | None:
-        return self.pool.at_hand()
+    def pool_for(self, write: bool) -> Pool[MySQLConnection]:
+        return self.pool
 
     def take_back(self, connection: Any, suspect: bool = False) -> None:
         self.pool.release(connection, suspect)

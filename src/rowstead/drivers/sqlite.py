@@ -80,8 +80,8 @@ class SQLiteDriver:
     def lend(self, write: bool) -> CoroutineType[Any, Any, ThreadConnection]:
         return self._writer.acquire() if write else self._readers.acquire()
 
-    def at_hand(self, write: bool) -> ThreadConnection | None:
-        return self._writer.at_hand() if write else self._readers.at_hand()
+    def pool_for(self, write: bool) -> Pool[ThreadConnection]:
+        return self._writer if write else self._readers
 
     async def lend_snapshot(self) -> ThreadConnection:
         """A connection that may write, for a transaction that begins by reading."""

@@ -73,10 +73,23 @@ class SQLiteConnection:
     `stop`, set from another thread, ends a wait for a lock; `interrupt` ends a running statement.
     """
 
-    __slots__ = ("_clock", "_db", "_deadline", "_quick", "_ticks", "dirty", "settings", "stop")
+    __slots__ = (
+        "_clock",
+        "_db",
+        "_deadline",
+        "_quick",
+        "_ticks",
+        "dirty",
+        "is_closed",
+        "reader",
+        "settings",
+        "stop",
+    )
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.reader = settings.reader
+        self.is_closed = True
         self.dirty = False
         self.stop = False
         self._db: sqlite3.Connection | None = None
@@ -97,6 +110,7 @@ class SQLiteConnection:
             check_same_thread=False,
             cached_statements=CACHED_STATEMENTS,
         )
+        self.is_closed = False
         try:
             register(self._db)
             self._watch_clock()
@@ -114,16 +128,8 @@ class SQLiteConnection:
             raise
 
     @property
-    def reader(self) -> bool:
-        return self.settings.reader
-
-    @property
     def in_transaction(self) -> bool:
         return self._db is not None and self._db.in_transaction
-
-    @property
-    def is_closed(self) -> bool:
-        return self._db is None
 
     def fetch(self, text: str, params: Sequence[Any]) -> list[Record]:
         db = self._ready()
@@ -264,6 +270,7 @@ class SQLiteConnection:
 
     def terminate(self) -> None:
         db, self._db = self._db, None
+        self.is_closed = True
         if db is not None:
             try:
                 db.close()

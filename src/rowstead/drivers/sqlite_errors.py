@@ -142,6 +142,8 @@ def _sql(message: str) -> RowsteadError:
         return UndefinedColumnError(f"{where} no column {column}", table=table, column=column)
     if "number of bindings" in message:
         return ValidationError(message)
+    if "pattern too complex" in message:
+        return DataError("a pattern of LIKE is longer than SQLite takes: 50,000 bytes")
     if message == "integer overflow":
         return DataError("a sum of whole numbers is larger than SQLite's 64 bits; sum a part, or decimals")
     return StatementError(f"SQLite refused the SQL: {message}")

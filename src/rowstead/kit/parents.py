@@ -28,10 +28,6 @@ class Holding(Protocol):
 H = TypeVar("H", bound=Holding)
 
 
-def refers_to_itself(table: Table) -> bool:
-    return any(key.table == table.name for key in table.foreign_keys)
-
-
 def parents_first(context: Context, table: Table, rows: Sequence[H]) -> Plan[tuple[list[H], list[H]]]:
     """Those rows whose parents are stored or among them, in order; and those that are to wait for theirs."""
     waits_for = [0] * len(rows)

@@ -27,9 +27,9 @@ from rowstead.language.shapes import EVERYTHING, VALUE
 from rowstead.plan import Atomic, Call, Plan, Record, first_value
 from rowstead.plans.sequences import COUNTERS, found
 from rowstead.standing import Expected
-from rowstead.statements.builders import Target
 from rowstead.statements.compiled import Compiled, Compiler
 from rowstead.statements.ddl import create_statements
+from rowstead.statements.inserts import Target
 from rowstead.tables.dicts import dict_rows
 from rowstead.tables.schema import Column, Kind, Table
 

@@ -8,38 +8,30 @@ them, are passed over.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from rowstead.errors import DuplicateError, IntegrityError, ValidationError
+from rowstead.files.csv_lines import line_of
+from rowstead.files.opening import Lines
+from rowstead.files.progress import Progress
+from rowstead.files.reading import Numbered, Row, csv_rows, json_rows, placed
+from rowstead.files.writing import csv_writer, json_writer
 from rowstead.kit import writing
 from rowstead.kit.blame import without_place
-from rowstead.kit.cells import from_cell, from_json_value, parse_json, to_cell, to_json_value
 from rowstead.kit.context import Context, checked, columns_of, key_values
-from rowstead.kit.csv_lines import Cells, line_of, records
 from rowstead.kit.defaults import NULL
-from rowstead.kit.files import Lines
 from rowstead.kit.pages import PAGE, pages
-from rowstead.kit.parents import parents_first, refers_to_itself
-from rowstead.kit.progress import Progress
+from rowstead.kit.parents import parents_first
 from rowstead.kit.reading import count, get_by_pk, select
 from rowstead.language.conditions import Where
 from rowstead.plan import Atomic, Plan
+from rowstead.plans.loading import refers_to_itself
 from rowstead.tables.schema import Table
 
 KEYS = 10_000
 """Keys that are asked for at a time."""
-
-Row = dict[str, Any]
-
-
-class Numbered(NamedTuple):
-    """A row of a file, with the line where it begins."""
-
-    line: int
-    row: Row
 
 
 class Imported(NamedTuple):
@@ -80,97 +72,7 @@ def export(
     return done
 
 
-def csv_writer(table: Table, names: Sequence[str]) -> Callable[[Iterable[Row]], Iterator[str]]:
-    """What makes lines of CSV of rows."""
-    writers = [(name, to_cell(table.columns[name])) for name in names]
-
-    def lines(rows: Iterable[Row]) -> Iterator[str]:
-        for row in rows:
-            yield line_of([None if row[name] is None else write(row[name]) for name, write in writers])
-
-    return lines
-
-
-def json_writer(table: Table, names: Sequence[str]) -> Callable[[Iterable[Row]], Iterator[str]]:
-    """What makes lines of JSON of rows."""
-    writers = [(name, to_json_value(table.columns[name])) for name in names]
-    encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
-
-    def lines(rows: Iterable[Row]) -> Iterator[str]:
-        for row in rows:
-            values = {name: None if row[name] is None else write(row[name]) for name, write in writers}
-            yield encode(values) + "\n"
-
-    return lines
-
-
 # From a file
-
-
-def csv_rows(table: Table, lines: Iterable[str], name: str) -> Iterator[Numbered]:
-    """The rows of a CSV file whose first line names the columns. ValidationError names file and line."""
-    given = _naming_the_file(records(lines), name)
-    header = next(given, None)
-    if header is None:
-        raise ValidationError(f"{name} is empty: its first line is to name the columns of {table.name}")
-    try:
-        names = table.names([cell or "" for cell in header[1]], "the first line")
-    except ValidationError as error:
-        raise _placed(error, name, 1) from None
-    readers = [(column, from_cell(table.columns[column])) for column in names]
-    for number, cells in given:
-        if len(cells) != len(names):
-            if cells == [None]:
-                continue  # a blank line
-            raise ValidationError(
-                f"{name}, line {number}: {len(cells)} cells, where the first line names {len(names)} columns"
-            )
-        yield Numbered(number, _read_row(table, readers, cells, name, number))
-
-
-def _naming_the_file(given: Iterator[tuple[int, Cells]], name: str) -> Iterator[tuple[int, Cells]]:
-    try:
-        yield from given
-    except ValidationError as error:
-        text = str(error)
-        raise ValidationError(text if text.startswith(name) else f"{name}, {text}") from None
-
-
-def _read_row(
-    table: Table,
-    readers: Sequence[tuple[str, Callable[[Any], Any]]],
-    values: Iterable[Any],
-    name: str,
-    number: int,
-) -> Row:
-    row: Row = {}
-    for (column, read_value), value in zip(readers, values, strict=True):
-        try:
-            row[column] = None if value is None else read_value(value)
-        except ValidationError as error:
-            error.table, error.column = table.name, column
-            error.args = (f"{table.name}.{column}: {error}",)
-            raise _placed(error, name, number) from None
-    return row
-
-
-def json_rows(table: Table, lines: Iterable[str], name: str) -> Iterator[Numbered]:
-    """The rows of a file with a JSON object in each line. ValidationError names file and line."""
-    readers = {column: from_json_value(table.columns[column]) for column in table.all}
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            given = parse_json(line)
-            if not isinstance(given, dict):
-                raise ValidationError("a line holds one JSON object, the row")
-            fields = cast("Mapping[str, Any]", given)
-            for column in fields:
-                table.column(column)
-        except ValidationError as error:
-            raise _placed(error, name, number) from None
-        used = [(column, readers[column]) for column in fields]
-        yield Numbered(number, _read_row(table, used, fields.values(), name, number))
 
 
 def rows_of(context: Context, table: str, lines: Lines, file_format: str, name: str) -> Iterator[Numbered]:
@@ -180,8 +82,8 @@ def rows_of(context: Context, table: str, lines: Lines, file_format: str, name: 
 
 def _placed(error: Any, name: str, line: int) -> Any:
     """The error, saying where in the file the row is that it is about."""
-    error.args = (f"{name}, line {line}: {without_place(error)}",)
-    return error
+    error.args = (without_place(error),)
+    return placed(error, name, line)
 
 
 class Import:

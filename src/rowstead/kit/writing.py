@@ -29,7 +29,7 @@ from rowstead.plan import Atomic, Plan
 from rowstead.plans import bulk
 from rowstead.plans.sequences import passing_by
 from rowstead.rules.columns import check_row
-from rowstead.statements.builders import Target
+from rowstead.statements.inserts import Target
 from rowstead.tables.schema import Column, Table
 from rowstead.values.columnar import Columnar
 

@@ -130,6 +130,8 @@ class _Reader:
         try:
             if isinstance(node, Mapping):
                 entries: Mapping[Any, Any] = node  # pyright: ignore[reportUnknownVariableType]
+                if not entries:
+                    self._count(1)
                 return ("and", *(self.entry(name, value) for name, value in entries.items()))
             return ("or", *self._several(node, "a filter"))
         finally:
@@ -138,6 +140,8 @@ class _Reader:
     def _several(self, nodes: Any, what: str) -> Sequence[Shape]:
         if not isinstance(nodes, (list, tuple)):
             raise ValidationError(f"{what} is a dict, or a list of filters; got {type(nodes).__name__}")
+        if not nodes:
+            self._count(1)
         return [self.node(n) for n in nodes]  # pyright: ignore[reportUnknownVariableType]
 
     def entry(self, name: Any, value: Any) -> Shape:
@@ -155,15 +159,20 @@ class _Reader:
 
     def _column(self, name: Any, value: Any) -> Shape:
         column = self._named(name)
-        self.terms += 1
-        self.access.within("terms", self.terms, self.access.max_terms)
         if isinstance(value, Mapping) and not self._names_column(column, value):
             tests: Mapping[Any, Any] = value  # pyright: ignore[reportUnknownVariableType]
+            self._count(len(tests) or 1)
             shapes = [self._test(column, spelling, operand) for spelling, operand in tests.items()]
             return shapes[0] if len(shapes) == 1 else ("and", *shapes)
+        self._count(1)
         if isinstance(value, _COLLECTIONS):
             return self._test(column, "in", value)
         return self._test(column, "eq", value)
+
+    def _count(self, terms: int) -> None:
+        """So many more parts of the filter: tests, and what is empty, which is work all the same."""
+        self.terms += terms
+        self.access.within("terms", self.terms, self.access.max_terms)
 
     def _named(self, name: Any) -> Column:
         # What stands for a name in JSON may be a list, which no set can be asked about.

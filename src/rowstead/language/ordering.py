@@ -61,26 +61,32 @@ def _read_order(sort: Sort, table: Table, access: Access) -> Order:
     if not isinstance(sort, Iterable):
         raise _no_order(sort)
     items: list[Any] = [sort] if isinstance(sort, (str, Mapping)) else list(sort)
-    terms: list[OrderTerm] = []
+    terms: dict[str, OrderTerm] = {}
+    # Term by term, so that the first that is wrong ends it, however many follow.
     for item in items:
-        terms.extend(_terms(item))
-    for term in terms:
-        if access.column(table, term.column).kind in COMPOSITE_KINDS:
-            raise ValidationError(
-                f"rows cannot be ordered by {term.column!r}: it holds lists or JSON", column=term.column
-            )
-    if len({t.column for t in terms}) != len(terms):
+        for term in _terms(item):
+            _check(term, table, access)
+            if term.column in terms:
+                raise ValidationError(
+                    f"the order names a column twice: {[*terms, term.column]}", table=table.name
+                )
+            terms[term.column] = term
+    return tuple(terms.values())
+
+
+def _check(term: OrderTerm, table: Table, access: Access) -> None:
+    """Raise where rows cannot be ordered by this term's column."""
+    if access.column(table, term.column).kind in COMPOSITE_KINDS:
         raise ValidationError(
-            f"the order names a column twice: {[t.column for t in terms]}", table=table.name
+            f"rows cannot be ordered by {term.column!r}: it holds lists or JSON", column=term.column
         )
-    return tuple(terms)
 
 
 def _terms(item: Any) -> Iterable[OrderTerm]:
     if isinstance(item, OrderTerm):
         return (item,)
     if isinstance(item, str):
-        return [_signed(part) for part in map(str.strip, item.split(",")) if part]
+        return (_signed(part) for part in map(str.strip, item.split(",")) if part)
     if isinstance(item, Mapping):
         return (_from_mapping(item),)  # pyright: ignore[reportUnknownArgumentType]
     raise _no_order(item)

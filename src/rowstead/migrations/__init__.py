@@ -11,10 +11,12 @@ from typing import Any
 
 from rowstead.dialects import Dialect
 from rowstead.migrations.facts import facts_of
-from rowstead.migrations.formats import goose, plain
+from rowstead.migrations.formats import goose, plain, states
 from rowstead.migrations.formats.plain import files
+from rowstead.migrations.formats.states import states_file
 from rowstead.migrations.migration import Migration, MigrationEvent, MigrationStatus, OnEvent
 from rowstead.migrations.runner import Runner
+from rowstead.migrations.states_runner import StatesRunner
 from rowstead.migrations.store import Fill, SchemaStore
 from rowstead.migrations.versions import VersionedRunner
 from rowstead.plan import Plan
@@ -27,15 +29,21 @@ __all__ = [
     "MigrationEvent",
     "MigrationStatus",
     "OnEvent",
+    "baseline_states_plan",
     "down_plan",
     "files",
     "migrate_in_transaction_plan",
     "migrate_operations_plan",
     "migrate_plan",
+    "migrate_states_plan",
     "preview_down_plan",
     "preview_plan",
+    "preview_states_plan",
     "preview_up_plan",
     "redo_plan",
+    "state_plan",
+    "states_file",
+    "states_status_plan",
     "status_plan",
     "up_plan",
     "versions_status_plan",
@@ -46,6 +54,7 @@ LOCK_TIMEOUT = 60.0
 
 PLAIN = "plain"
 GOOSE = "goose"
+STATES = "states"
 
 
 def migrate_plan(
@@ -194,6 +203,65 @@ def preview_down_plan(
 ) -> Plan[list[str]]:
     """The names that `down_plan` would undo, after the checks that it would make. Writes nothing."""
     return (yield from _versioned(folder, dialect, paramstyle, None).preview_down(to))
+
+
+def migrate_states_plan(
+    file: str | Path,
+    dialect: Dialect,
+    paramstyle: str,
+    *,
+    since: int | None = None,
+    to: int | None = None,
+    baseline: bool = False,
+    lock_timeout: float = LOCK_TIMEOUT,
+    on_event: OnEvent | None = None,
+) -> Plan[int]:
+    """Apply the pending states of a JSON file; the result is the id of the state afterwards, -1: none.
+
+    `since`: the database is taken to be at least at this state; those up to it are noted, not run. `to`: the
+    last state to apply. `baseline`: a database of which nothing is known is taken to be at the last state.
+    For a handle that is not in a transaction. Raises ValidationError (the file is wrong), MigrationError
+    (inconsistent, or a state failed: `error.applied`), TimeoutExceeded.
+    """
+    runner = _states(file, dialect, paramstyle, on_event)
+    return (yield from runner.migrate_states(since, to, lock_timeout, baseline))
+
+
+def baseline_states_plan(
+    file: str | Path,
+    dialect: Dialect,
+    paramstyle: str,
+    *,
+    to: int | None = None,
+    lock_timeout: float = LOCK_TIMEOUT,
+) -> Plan[int]:
+    """Note the states of a JSON file up to `to`, else all, as applied without running them; the state then.
+
+    Raises as `migrate_states_plan`.
+    """
+    return (yield from _states(file, dialect, paramstyle, None).baseline(to, lock_timeout))
+
+
+def preview_states_plan(
+    file: str | Path, dialect: Dialect, paramstyle: str, *, to: int | None = None
+) -> Plan[list[str]]:
+    """What `migrate_states_plan` would apply, after the checks that it would make. Writes nothing."""
+    return (yield from _states(file, dialect, paramstyle, None).preview_states(to))
+
+
+def states_status_plan(file: str | Path, dialect: Dialect, paramstyle: str) -> Plan[MigrationStatus]:
+    """Where the states of a JSON file stand. Writes nothing."""
+    return (yield from _states(file, dialect, paramstyle, None).status())
+
+
+def state_plan(dialect: Dialect, paramstyle: str) -> Plan[int]:
+    """The id of the state that the database is at; -1: none was applied. Writes nothing."""
+    return (yield from StatesRunner([], dialect, paramstyle, folder="", source=STATES).state())
+
+
+def _states(file: str | Path, dialect: Dialect, paramstyle: str, on_event: OnEvent | None) -> StatesRunner:
+    migrations = states.load(file, facts_of(dialect).syntax)
+    return StatesRunner(migrations, dialect, paramstyle, folder=str(file), source=STATES, on_event=on_event)
 
 
 def _versioned(

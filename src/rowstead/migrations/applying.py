@@ -20,6 +20,9 @@ from rowstead.plan import Atomic, Plan
 class Applying:
     """Carries out migrations of one source; remembers the names of those that are done."""
 
+    unit = "file"
+    """What holds one migration, for messages."""
+
     def __init__(self, calls: Calls, facts: Facts, source: str) -> None:
         self._calls = calls
         self._facts = facts
@@ -65,7 +68,7 @@ class Applying:
             # A constraint was checked at COMMIT.
             if migration.work is not None:
                 raise migration.work.failed(error, self._before()) from error
-            raise self._failed(ledger, migration, None, error, "nothing of this file was kept") from error
+            raise self._failed(ledger, migration, None, error, self._nothing_kept()) from error
         return True
 
     def _together(self, ledger: Ledger, migration: Migration) -> Plan[None]:
@@ -77,8 +80,7 @@ class Applying:
             try:
                 yield self._calls.run(statement.text)
             except RowsteadError as error:
-                kept = "nothing of this file was kept"
-                raise self._failed(ledger, migration, statement, error, kept) from error
+                raise self._failed(ledger, migration, statement, error, self._nothing_kept()) from error
 
     def stepwise(self, ledger: Ledger, migration: Migration) -> Plan[bool]:
         """Carry a migration out statement by statement, from where an earlier run stopped."""
@@ -178,7 +180,7 @@ class Applying:
         error: RowsteadError,
         kept: str,
     ) -> MigrationError:
-        where = "when it was committed" if statement is None else f"at line {statement.line}"
+        where = "when it was committed" if statement is None else f"at {statement.place}"
         what = "" if statement is None else f" ({statement.summary})"
         way = " on its way back" if ledger.undoing else ""
         before = self._before("undone" if ledger.undoing else "applied")
@@ -190,7 +192,11 @@ class Applying:
             f"{kept}, and {before}; mend the file and run again"
         )
         failure.retryable = error.retryable
+        failure.table, failure.column, failure.constraint = error.table, error.column, error.constraint
         return failure
+
+    def _nothing_kept(self) -> str:
+        return f"nothing of this {self.unit} was kept"
 
     def _overtaken(self, migration: Migration) -> MigrationError:
         failure = self.error(

@@ -50,6 +50,14 @@ class Statement:
     written: str | None = None
     """The text as it stands in the file, where that is another one."""
 
+    command: int | None = None
+    """Which command of its migration it is part of, counted from 1, where a migration is made of these."""
+
+    @property
+    def place(self) -> str:
+        """Where it stands in the file, for a message."""
+        return f"line {self.line}" if self.command is None else f"command {self.command}, line {self.line}"
+
     @property
     def shown(self) -> str:
         """The text as it may be shown and kept."""
@@ -139,7 +147,8 @@ def split_block(text: str, syntax: Syntax) -> list[Statement]:
     if not syntax.compound.match(" ".join(statements[0].words)):
         return statements
     whole = _statement(text, 1, syntax)
-    return [whole] if whole is not None else []
+    # None: the client's own DELIMITER begins it, by which its author has said where each ends.
+    return statements if whole is None else [whole]
 
 
 def unfinished(text: str, syntax: Syntax) -> Statement | None:

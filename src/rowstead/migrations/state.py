@@ -60,7 +60,7 @@ def require_suitable(
         for statement in migration.up:
             if statement.lacks is not None:
                 raise ValidationError(statement.lacks)
-            place = f"{migration.name} line {statement.line}"
+            place = f"{migration.name} {statement.place}"
             reason = refuses(statement)
             if reason is not None:
                 raise ValidationError(f"{place} ({statement.summary}): {reason}")

@@ -15,8 +15,8 @@ from rowstead.language.conditions import read
 from rowstead.language.shapes import IF_NEW, VALUE, Shape
 from rowstead.plan import Atomic, Call, Many, ManyReturning, Plan, Record, Trying
 from rowstead.sentinels import Inc
-from rowstead.statements.builders import NOTHING_BACK, Back, Target
 from rowstead.statements.compiled import Compiled, Compiler
+from rowstead.statements.inserts import NOTHING_BACK, Back, Target
 from rowstead.tables.schema import Table
 from rowstead.values.columnar import Columnar
 

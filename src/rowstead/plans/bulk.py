@@ -21,8 +21,9 @@ from rowstead.plans.apart import one_by_one
 from rowstead.plans.referring import parents_first
 from rowstead.plans.staging import STAGE_FROM, staged_insert
 from rowstead.sentinels import Inc, Now
-from rowstead.statements.builders import NOTHING_BACK, Back, Target, require_key
+from rowstead.statements.builders import require_key
 from rowstead.statements.compiled import Compiler, columns_of
+from rowstead.statements.inserts import NOTHING_BACK, Back, Target
 from rowstead.tables.schema import Kind, Table
 from rowstead.values.columnar import Columnar
 from rowstead.values.encoders import json_text

@@ -23,9 +23,9 @@ from rowstead.plans.column_fillings import Filling, Known
 from rowstead.plans.model_defaults import on_insert, on_update
 from rowstead.plans.model_reads import Filter
 from rowstead.sentinels import Inc, Now
-from rowstead.statements.builders import Target
 from rowstead.statements.compiled import Compiler
 from rowstead.statements.for_models import ModelStatements, Selected
+from rowstead.statements.inserts import Target
 from rowstead.values.columnar import Columnar
 
 Given = tuple[tuple[str, Any], ...]

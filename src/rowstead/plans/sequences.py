@@ -18,8 +18,8 @@ from rowstead.errors import DataError, DuplicateError, RowsteadError, Validation
 from rowstead.language.shapes import VALUE
 from rowstead.plan import Atomic, Call, Plan, Record
 from rowstead.sentinels import Inc
-from rowstead.statements.builders import Target
 from rowstead.statements.compiled import Compiler
+from rowstead.statements.inserts import Target
 from rowstead.tables.constraints import MAX_NAME
 from rowstead.tables.dicts import dict_rows
 from rowstead.tables.schema import Column, Kind, Table

@@ -13,8 +13,8 @@ from typing import Any
 from rowstead.errors import RowsteadError
 from rowstead.language.shapes import EVERYTHING
 from rowstead.plan import Call, Copy, Plan
-from rowstead.statements.builders import STAGE, Target
 from rowstead.statements.compiled import Compiler
+from rowstead.statements.inserts import STAGE, Target
 from rowstead.tables.schema import Table
 
 STAGE_FROM = 5_000

@@ -23,8 +23,8 @@ from rowstead.plans.bulk import Group
 from rowstead.plans.column_fillings import Filling, Known
 from rowstead.plans.table_reads import Wanted, by_ids, rows
 from rowstead.sentinels import Now
-from rowstead.statements.builders import NOTHING_BACK, Back, Target
 from rowstead.statements.compiled import NOT_SHOWN, Compiler
+from rowstead.statements.inserts import NOTHING_BACK, Back, Target
 from rowstead.tables.from_sqlalchemy import table_of
 from rowstead.tables.schema import Table
 from rowstead.values.columnar import Columnar

@@ -28,8 +28,9 @@ from rowstead.rows.given import (
 )
 from rowstead.rows.results import carry, carry_all
 from rowstead.rows.row import Row
-from rowstead.statements.builders import Target, require_key
+from rowstead.statements.builders import require_key
 from rowstead.statements.compiled import MAX_TEXTS, Compiler
+from rowstead.statements.inserts import Target
 from rowstead.tables.access import FULL_ACCESS, Access
 from rowstead.tables.schema import Table
 
@@ -61,13 +62,13 @@ def filters(
 
 
 def get(compiler: Compiler, model: type[R], named: Mapping[str, Any]) -> Call[R | None]:
-    table = model.__rowstead__()
     given = tuple(named.values())
     # Names and types say all of a filter whose values are plain: the same ones need not be read again.
-    asked = (table, tuple(named), tuple(map(type, given)))
+    asked = (model, tuple(named), tuple(map(type, given)))
     again = compiler.gets.get(asked)
     if again is not None:
         return again.get_again(given)
+    table = model.__rowstead__()
     shape, values = read(named, table)
     for name in listed(shape):
         raise ValidationError(f"get gives one row and takes no list ({name!r}); use query", table=table.name)

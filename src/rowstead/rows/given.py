@@ -18,7 +18,8 @@ from rowstead.language.shapes import VALUE, Shape
 from rowstead.plans.bulk import Group
 from rowstead.rows.row import Row
 from rowstead.sentinels import Inc, Now
-from rowstead.statements.builders import Target, require_key
+from rowstead.statements.builders import require_key
+from rowstead.statements.inserts import Target
 from rowstead.tables.schema import Table
 from rowstead.values.columnar import Columnar
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError as PydanticError
 from rowstead.errors import RowError, ValidationError, undefined_column
 from rowstead.plan import Record
 from rowstead.rows.hydrate import WORTHWHILE, at_once, plain_defaults, unchecked
-from rowstead.tables.schema import Column, Decode, Hydrate, Table, column_of, split_name
+from rowstead.tables.schema import Column, Decode, Hydrate, HydrateOne, Table, column_of, split_name
 
 
 class Row(BaseModel):
@@ -92,7 +92,8 @@ def _describe(model: type[Row]) -> Table:
     for missing in (n for n in skipped if n not in model.model_fields):
         raise undefined_column(missing, f"{model.__name__}.__fields_not_in_db__", model.model_fields)
     schema, table_name = split_name(name)
-    return Table(table_name, columns, _names(model, "__pk__"), _hydrate(model), schema)
+    key = _names(model, "__pk__")
+    return Table(table_name, columns, key, _hydrate(model), schema, hydrate_one=_hydrate_one(model))
 
 
 def _describe_result(model: type[Row]) -> Table:
@@ -120,6 +121,13 @@ def _hydrate(model: type[Row]) -> Hydrate:
     return hydrate
 
 
+def _hydrate_one(model: type[Row]) -> HydrateOne:
+    def hydrate_one(names: Sequence[str], decoders: Sequence[Decode]) -> Callable[[Record], Any]:
+        return reader_of_one(model, names, decoders)
+
+    return hydrate_one
+
+
 def _names(model: type[Row], attribute: str) -> tuple[str, ...]:
     names = getattr(model, attribute)
     return (names,) if isinstance(names, str) else tuple(names)
@@ -129,10 +137,7 @@ def reader(
     model: type[Row], names: Sequence[str], decoders: Sequence[Decode]
 ) -> Callable[[Sequence[Record]], list[Any]]:
     """What makes rows of `model` from records whose values are these columns, in order."""
-    validate = model.__pydantic_validator__.validate_python
-    decoded = [(name, decode) for name, decode in zip(names, decoders, strict=True) if decode is not None]
-    by_name = any(f.alias or f.validation_alias for f in model.model_fields.values()) or None
-    by_alias = False if by_name else None
+    read_one = reader_of_one(model, names, decoders)
     make = at_once(model, names, decoders)
 
     def read(records: Sequence[Record]) -> list[Any]:
@@ -140,19 +145,32 @@ def reader(
             made = make(records)
             if made is not None:
                 return made
-        rows: list[Any] = []
-        for record in records:
-            fields = dict(zip(names, record, strict=False))
-            try:
-                for name, decode in decoded:
-                    fields[name] = decode(fields[name])
-                # A strict model guards what callers give; JSON and SQLite have fewer types than Python.
-                rows.append(validate(fields, strict=False, by_alias=by_alias, by_name=by_name))
-            except (PydanticError, ValueError, ArithmeticError) as error:
-                raise _row_error(model, fields, error) from error
-        return rows
+        return [read_one(record) for record in records]
 
     return read
+
+
+def reader_of_one(
+    model: type[Row], names: Sequence[str], decoders: Sequence[Decode]
+) -> Callable[[Record], Any]:
+    """What makes a row of `model` from a record whose values are these columns, in order."""
+    validate = model.__pydantic_validator__.validate_python
+    decoded = [(name, decode) for name, decode in zip(names, decoders, strict=True) if decode is not None]
+    by_name = any(f.alias or f.validation_alias for f in model.model_fields.values()) or None
+    by_alias = False if by_name else None
+
+    def read_one(record: Record) -> Any:
+        # Saying `strict` would cost a third more, and each row comes through here.
+        fields = dict(zip(names, record))  # noqa: B905
+        try:
+            for name, decode in decoded:
+                fields[name] = decode(fields[name])
+            # A strict model guards what callers give; JSON and SQLite have fewer types than Python.
+            return validate(fields, strict=False, by_alias=by_alias, by_name=by_name)
+        except (PydanticError, ValueError, ArithmeticError) as error:
+            raise _row_error(model, fields, error) from error
+
+    return read_one
 
 
 def _row_error(model: type[Row], fields: dict[str, Any], error: Exception) -> RowError:

@@ -16,7 +16,8 @@ from rowstead.dialects import Dialect
 from rowstead.language.expressions import Slots
 from rowstead.language.shapes import VALUE
 from rowstead.plan import Call, Read, Record, Stored
-from rowstead.statements.builders import BUILDERS, SHOWN, WRITES
+from rowstead.statements.builders import BUILDERS, WRITES
+from rowstead.statements.inserts import SHOWN
 from rowstead.tables.schema import Kind, Table
 from rowstead.values.column_values import EncodeColumn
 from rowstead.values.columnar import Columnar, columnar
@@ -61,16 +62,29 @@ def columns_of(rows: Sequence[Sequence[Any]]) -> Sequence[list[Any]]:
 
 
 class Get(Read[R]):
-    """A get by the whole key. Those of one `together` can be answered by one statement, see `batching`.
+    """A get by the whole key. Those of one `compiled` can be answered by one statement, see `batching`.
 
-    `together` is (table, columns, the key's names in the filter's order), `values` are the key's, not
-    encoded.
+    `values` are the key's, in the order of the filter and not encoded.
     """
 
-    __slots__ = ("together", "values")
+    __slots__ = ("compiled", "values")
 
-    together: tuple[Table, tuple[str, ...], tuple[str, ...]]
-    values: Sequence[Any]
+    def __init__(
+        self,
+        compiled: Compiled,
+        params: Sequence[Any],
+        values: Sequence[Any],
+        read: Callable[[Sequence[Record]], R] | None,
+    ) -> None:
+        # Without a call of another `__init__`: that is a fifth of what a repeated get costs until it is sent.
+        self.text = compiled.text
+        self.params = params
+        self.read = read
+        self.writes = False
+        self.raw = False
+        self.table = compiled.table
+        self.compiled = compiled
+        self.values = values
 
 
 class Compiled:
@@ -81,13 +95,13 @@ class Compiled:
         "_encoders",
         "_fitting",
         "_order",
-        "_together",
         "_unchanged",
         "keepable",
         "read_all",
         "read_one",
         "table",
         "text",
+        "together",
         "writes",
     )
 
@@ -103,10 +117,12 @@ class Compiled:
         read_all: Callable[[Sequence[Record]], list[Any]],
         together: tuple[Table, tuple[str, ...], tuple[str, ...]] | None = None,
         keepable: bool = True,
+        read_record: Callable[[Record], Any] | None = None,
     ) -> None:
         self.text = text
         self.keepable = keepable
-        self._together = together
+        self.together = together
+        """Of a get by the whole key: its table, its columns, and the key's names in the filter's order."""
         self.table = table
         self.writes = writes
         self._order = None if list(order) == list(range(len(encoders))) else tuple(order)
@@ -117,10 +133,7 @@ class Compiled:
         """Types of values, as they were seen, that no encoder changes."""
         self.read_all = read_all
 
-        def read_one(records: Sequence[Record]) -> Any:
-            return read_all(records[:1])[0] if records else None
-
-        self.read_one = read_one
+        self.read_one = _first_by(read_all, read_record)
 
     @property
     def size(self) -> int:
@@ -161,11 +174,9 @@ class Compiled:
 
     def get_again(self, values: Sequence[Any]) -> Call[Any]:
         """One more execution of a get, with values of types that were seen to travel as they are."""
-        if self._together is None:
+        if self.together is None:
             return Read(self.text, values, self.read_one, table=self.table)
-        get: Get[Any] = Get(self.text, values, self.read_one, table=self.table)
-        get.together, get.values = self._together, values
-        return get
+        return Get(self, values, values, self.read_one)
 
     def travel_as_they_are(self, types: tuple[type, ...]) -> bool:
         """Whether values of these types were seen to need no encoding."""
@@ -181,10 +192,8 @@ class Compiled:
 
     def call(self, values: Sequence[Any], read: Callable[[Sequence[Record]], Any] | None) -> Call[Any]:
         """One execution."""
-        if self._together is not None:
-            get: Get[Any] = Get(self.text, self.bind(values), read, table=self.table)
-            get.together, get.values = self._together, values
-            return get
+        if self.together is not None:
+            return Get(self, self.bind(values), values, read)
         if self.writes:
             return Call(self.text, self.bind(values), read, writes=True, table=self.table)
         return Read(self.text, self.bind(values), read, table=self.table)
@@ -199,7 +208,7 @@ class Compiler:
         self.paramstyle = paramstyle
         self.kept: dict[Any, Compiled] = {}
         self.gets: dict[Any, Compiled] = {}
-        """Gets that were read before, by (table, names, types of the values): see `rows.calls.get`."""
+        """Gets that were read before, by (model, names, types of the values): see `rows.calls.get`."""
         self.again: dict[Any, tuple[Compiled, Pick]] = {}
         """Writes of one object that were read before, by the fields that are set: statement and values."""
         self.facts: dict[Any, Any] = {}
@@ -232,9 +241,9 @@ class Compiler:
         expression = BUILDERS[operation](slots, table, *key[2:])
         text, names = self.text_of(expression)
         order = [int(name[1:]) for name in names]
-        read_all = self._reader(table, result_names(key, expression), operation in WRITES)
+        read_all, read_record = self._readers(table, result_names(key, expression), operation in WRITES)
         if operation in WRITES and _tells_shown(expression):
-            read_all = _shown_only(read_all)
+            read_all, read_record = _shown_only(read_all), None
         return Compiled(
             text,
             table.name,
@@ -246,6 +255,7 @@ class Compiler:
             read_all,
             by_key(key),
             slots.keepable,
+            read_record,
         )
 
     def text_of(self, expression: Any) -> tuple[str, list[str]]:
@@ -262,14 +272,25 @@ class Compiler:
             self._text_dialect = self.dialect.sqlalchemy(self.paramstyle)
         return self._text_dialect
 
-    def _reader(
+    def _readers(
         self, table: Table, names: Sequence[str] | None, written: bool
-    ) -> Callable[[Sequence[Record]], list[Any]]:
+    ) -> tuple[Callable[[Sequence[Record]], list[Any]], Callable[[Record], Any] | None]:
+        """What reads all records, and what reads one where that has a shorter way."""
         if names is None:
-            return list
+            return list, None
         decode = returned_decoder if written else decoder
         decoders = [decode(table.columns[name], self.codec) for name in names]
-        return table.hydrate(names, decoders)
+        read_record = None if table.hydrate_one is None else table.hydrate_one(names, decoders)
+        return table.hydrate(names, decoders), read_record
+
+
+def _first_by(
+    read_all: Callable[[Sequence[Record]], list[Any]], read_record: Callable[[Record], Any] | None
+) -> Callable[[Sequence[Record]], Any]:
+    """What reads the first of some records; None where there is none."""
+    if read_record is None:
+        return lambda records: read_all(records[:1])[0] if records else None
+    return lambda records: read_record(records[0]) if records else None
 
 
 def text_of(expression: Any, dialect: Dialect, paramstyle: str) -> tuple[str, list[Any]]:

@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, contextmanager
 from time import monotonic
-from typing import Any, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 from rowstead.drivers.addresses import LOCK_TIMEOUT
 from rowstead.errors import (
@@ -55,7 +55,7 @@ class Database(Session):
         self._closed = False
         self._replicated = bool(getattr(driver, "replicated", False))
         """Whether lending for reading may give a replica, which lags: only a `Read` may go there."""
-        self._at_hand: Callable[[bool], Connection | None] = getattr(driver, "at_hand", _nothing_at_hand)
+        self._reading, self._writing = _lending(driver, False), _lending(driver, True)
 
     @classmethod
     def from_url(
@@ -95,7 +95,8 @@ class Database(Session):
 
         Every typed statement comes through here, so it is written for few calls within calls.
         """
-        connection = None if self._closed else self._at_hand(write)
+        at_hand, take_back = self._writing if write else self._reading
+        connection = None if self._closed else at_hand()
         if connection is None:
             connection = self._lend(write)
         try:
@@ -110,12 +111,12 @@ class Database(Session):
             # That it may not write is a server's answer; `_fail` has seen to it that it is looked at.
             answered = isinstance(error, ReadOnlyError) or not isinstance(error, OperationalError)
             lost = not isinstance(error, RowsteadError) or not answered
-            self.driver.take_back(connection, lost)
+            take_back(connection, lost)
             told = outcome(error, call)
             if told is error:
                 raise
             raise told from error.__cause__
-        self.driver.take_back(connection)
+        take_back(connection)
         return result if call.read is None else call.read(result)
 
     def run(self, call: Call[R]) -> R:
@@ -224,16 +225,21 @@ class Database(Session):
                 raise
             raise type(known)(f"the backup to {path} failed: {known}") from error
 
-    def pinned(self, plan: Plan[R]) -> R:
+    @contextmanager
+    def connection(self) -> Generator[PinnedSession, None, None]:
+        """One connection for the block, outside any transaction; what was set on it ends with the block."""
         connection = self._lend(True)
         suspect = True
         try:
-            result = PinnedSession(self, connection).plan(plan)
+            yield PinnedSession(self, connection)
             finish(connection.reset())
             suspect = False
         finally:
             self.driver.take_back(connection, suspect)
-        return result
+
+    def pinned(self, plan: Plan[R]) -> R:
+        with self.connection() as session:
+            return session.plan(plan)
 
     def attempt(
         self,
@@ -274,7 +280,23 @@ class Database(Session):
         raise AssertionError("unreachable")
 
 
-def _nothing_at_hand(_write: bool) -> None:
+class Lending(NamedTuple):
+    """How a connection that is ready is had at once, and how it is given back."""
+
+    at_hand: Callable[[], Connection | None]
+    take_back: Callable[..., None]
+
+
+def _lending(driver: Driver, write: bool) -> Lending:
+    """The pool's own functions: each call between costs a thirtieth of a short statement of SQLite."""
+    pool_for: Callable[[bool], Any] | None = getattr(driver, "pool_for", None)
+    if pool_for is None:
+        return Lending(_nothing_at_hand, driver.take_back)
+    pool = pool_for(write)
+    return Lending(pool.at_hand, pool.release)
+
+
+def _nothing_at_hand() -> None:
     """For drivers without a pool of their own."""
 
 

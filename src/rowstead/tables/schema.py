@@ -50,6 +50,7 @@ COMPOSITE_KINDS = frozenset({Kind.JSON, Kind.LIST})
 
 Decode: TypeAlias = "Callable[[Any], Any] | None"
 Hydrate: TypeAlias = Callable[[Sequence[str], Sequence[Decode]], Callable[[Sequence[Any]], list[Any]]]
+HydrateOne: TypeAlias = Callable[[Sequence[str], Sequence[Decode]], Callable[[Sequence[Any]], Any]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -157,6 +158,8 @@ class Table:
     checks: tuple[Check, ...] = ()
     number: int | None = None
     """What it is known by when its name changes."""
+    hydrate_one: HydrateOne | None = None
+    """As `hydrate`, for one record alone, where that has a shorter way."""
     all: tuple[str, ...] = field(init=False)
     """The names of the columns, in order."""
 

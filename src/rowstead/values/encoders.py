@@ -206,7 +206,7 @@ def _through_its_type(column: Column, convert: Encode) -> Encode:
             return convert(hold(value))
         except ValidationError:
             raise
-        except (TypeError, ValueError, LookupError, ArithmeticError, AttributeError) as error:
+        except (TypeError, ValueError, LookupError, ArithmeticError, AttributeError, RecursionError) as error:
             raise ValidationError(
                 f"column {column.name!r} ({column.via!r}) does not take {type(value).__name__}: {error}",
                 column=column.name,

@@ -8,8 +8,9 @@ is asked for our own codec's conversion.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, TypeAlias
 
 import sqlalchemy as sa
@@ -35,7 +36,11 @@ _TYPED = frozenset({"asyncpg", "psycopg"})
 @lru_cache(maxsize=2 * len(_DIALECTS))
 def _dialect(codec: str, with_driver: bool) -> Dialect:
     made: Any = URL.create(_DIALECTS[codec]).get_dialect()
-    return made(dbapi=made.import_dbapi()) if with_driver else made()
+    return made(dbapi=made.import_dbapi() if with_driver else None, json_serializer=_json_text)
+
+
+_json_text = partial(json.dumps, allow_nan=False)
+"""As SQLAlchemy's, but that it raises for what is no JSON, and that only some databases would refuse."""
 
 
 def _dialect_of(column: Column, codec: str) -> Dialect:

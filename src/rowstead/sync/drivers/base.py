@@ -99,10 +99,10 @@ class Poolable(Protocol):
 class Driver(Protocol):
     """Lends connections and speaks one dialect.
 
-    `lend(write)` gives a connection for the caller's sole use; a driver that has a pool may also have
-    `at_hand(write)`, which gives one that is ready now, or None. `take_back` never waits: a
-    connection that may be in the middle of something (`suspect`) is put right, or closed, behind
-    the caller's back before its next turn.
+    `lend(write)` gives a connection for the caller's sole use; a driver that has pools of its own may
+    also have `pool_for(write)`, the pool that this is from. `take_back` never waits: a connection that
+    may be in the middle of something (`suspect`) is put right, or closed, behind the caller's back
+    before its next turn.
     """
 
     dialect: Dialect

@@ -169,7 +169,7 @@ class Pool(Generic[C]):
                 else:
                     self._free.append(slot)
                     # The least recently used stands first: if that one is young enough, all are.
-                    if now - self._free[0].idle_since > self._max_idle and self._size > self.min_size:
+                    if self._size > self.min_size and now - self._free[0].idle_since > self._max_idle:
                         old = self._free.popleft().connection
                         self._size -= 1
         if mend:

@@ -79,8 +79,8 @@ class SQLiteDriver:
     def lend(self, write: bool) -> SQLiteConnection:
         return self._writer.acquire() if write else self._readers.acquire()
 
-    def at_hand(self, write: bool) -> SQLiteConnection | None:
-        return self._writer.at_hand() if write else self._readers.at_hand()
+    def pool_for(self, write: bool) -> Pool[SQLiteConnection]:
+        return self._writer if write else self._readers
 
     def lend_snapshot(self) -> SQLiteConnection:
         """A connection that may write, for a transaction that begins by reading."""

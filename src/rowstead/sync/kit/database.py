@@ -11,15 +11,16 @@ from typing import Any, Self, TypeVar
 
 from rowstead.drivers.addresses import LOCK_TIMEOUT, Options
 from rowstead.errors import RowsteadError, UsageError, ValidationError
+from rowstead.files.opening import Place, name_of, to_read, to_write
+from rowstead.files.progress import Progress, watched
 from rowstead.kit import reading
 from rowstead.kit.catalogue import tables_of
 from rowstead.kit.checking import problems
 from rowstead.kit.context import Context
 from rowstead.kit.defaults import Registry, fill
-from rowstead.kit.files import Place, format_of, name_of, to_read, to_write
+from rowstead.kit.files import format_of
 from rowstead.kit.open_transactions import OpenTransactions
 from rowstead.kit.place import url_to_create, url_to_open
-from rowstead.kit.progress import Progress, watched
 from rowstead.kit.reading import Row, Specifications
 from rowstead.kit.stored import Kept, Store, expected
 from rowstead.kit.transfer import Import, Imported, rows_of

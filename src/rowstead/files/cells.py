@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -119,13 +119,26 @@ def _no_constant(name: str) -> Any:
     raise ValueError(f"JSON has no {name}")
 
 
-_DECODER = json.JSONDecoder(parse_float=SpelledNumber, parse_constant=_no_constant)
+def _each_once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """An object; of two values under one key, one would be lost without a word."""
+    made: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in made:
+            raise ValueError(f"the key {key!r} stands twice in an object")
+        made[key] = value
+    return made
+
+
+JSON_DECODER = json.JSONDecoder(
+    parse_float=SpelledNumber, parse_constant=_no_constant, object_pairs_hook=_each_once
+)
+"""Reads the JSON of files."""
 
 
 def parse_json(text: str) -> Any:
     """The value that a JSON text stands for; ValidationError where it is none."""
     try:
-        return _DECODER.decode(text)
+        return JSON_DECODER.decode(text)
     except (ValueError, RecursionError) as error:
         raise ValidationError(f"is not JSON: {error}") from None
 

@@ -1,0 +1,186 @@
+"""The hooks of a service: what its class may say about the rows of every call, and what comes of it.
+
+Conditions become guards, which bind whatever the call is; rows are copies, so that a caller's own stay as
+they are. A class that says nothing pays nothing: which hooks there are is found once for each class.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Mapping, Sequence
+from functools import cached_property
+from typing import Any, ClassVar
+
+import sqlalchemy as sa
+
+from rowstead.errors import UsageError
+from rowstead.language.guards import NO_GUARD, Guard, guard_of
+from rowstead.language.inserted import values_added
+
+Data = Mapping[str, Any]
+
+HOOKS = (
+    "prepare_insert_data",
+    "prepare_update_data",
+    "get_condition_hook",
+    "insert_condition_hook",
+    "update_condition_hook",
+    "delete_condition_hook",
+    "permit_insert",
+    "permit_update",
+    "after_create_hook",
+    "after_update_hook",
+    "after_delete_hook",
+)
+
+
+class Hooks:
+    """Every hook as it is where nobody says more: it asks the next class, so that mix-ins add up.
+
+    A class's own hook may be a method or static. One that is to be added to a mix-in's, and does not take
+    its place, calls `super()`.
+    """
+
+    table: ClassVar[sa.Table]
+    _overridden: ClassVar[frozenset[str]] = frozenset()
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        others = [vars(one) for one in cls.__mro__ if one is not Hooks]
+        cls._overridden = frozenset(name for name in HOOKS if any(name in said for said in others))
+
+    # Rows, before they are written
+
+    def prepare_insert_data(self, data: dict[str, Any]) -> Data:
+        """A row that is to be inserted, a copy of the caller's, as it should be."""
+        return following(super(), "prepare_insert_data", data)
+
+    def prepare_update_data(self, data: dict[str, Any]) -> Data:
+        """What rows are to be updated with, a copy of the caller's, as it should be; an upsert's too."""
+        return following(super(), "prepare_update_data", data)
+
+    def permit_insert(self, row: Data) -> Data:
+        """A row that goes to the database, after every other hook; for mix-ins that refuse or complete it."""
+        return following(super(), "permit_insert", row)
+
+    def permit_update(self, data: Data) -> Data:
+        """What rows are updated with, after every other hook; for mix-ins that refuse or complete it."""
+        return following(super(), "permit_update", data)
+
+    # Conditions
+
+    def get_condition_hook(self, sql: sa.Select[Any]) -> sa.Select[Any]:
+        """A select of the table, with conditions added: which rows there are for whoever reads.
+
+        It binds the rows that a write gives back, too.
+        """
+        return following(super(), "get_condition_hook", sql)
+
+    def insert_condition_hook(self, sql: sa.Insert) -> sa.Insert:
+        """An insert into the table; it may raise, or add values that every row gets."""
+        return following(super(), "insert_condition_hook", sql)
+
+    def update_condition_hook(self, sql: sa.Update) -> sa.Update:
+        """An update of the table, with conditions added: which rows may be changed, by an upsert too."""
+        return following(super(), "update_condition_hook", sql)
+
+    def delete_condition_hook(self, sql: sa.Delete) -> sa.Delete:
+        """A delete from the table, with conditions added: which rows may be deleted."""
+        return following(super(), "delete_condition_hook", sql)
+
+    # Rows, after they were written
+
+    def after_create_hook(self, *rows: Any) -> Awaitable[None] | None:
+        """What was created, where the caller asked for columns; awaited if there is something to await."""
+        return _following_all(super(), "after_create_hook", rows)
+
+    def after_update_hook(self, *rows: Any) -> Awaitable[None] | None:
+        """What was updated, where the caller asked for columns."""
+        return _following_all(super(), "after_update_hook", rows)
+
+    def after_delete_hook(self, *rows: Any) -> Awaitable[None] | None:
+        """What was deleted, where the caller asked for columns."""
+        return _following_all(super(), "after_delete_hook", rows)
+
+    # What comes of them
+
+    @cached_property
+    def _select(self) -> sa.Select[Any]:
+        return sa.select(self.table)
+
+    @cached_property
+    def _insert(self) -> sa.Insert:
+        return sa.insert(self.table)
+
+    @cached_property
+    def _update(self) -> sa.Update:
+        return sa.update(self.table)
+
+    @cached_property
+    def _delete(self) -> sa.Delete:
+        return sa.delete(self.table)
+
+    def _may_see(self) -> Guard:
+        if "get_condition_hook" not in self._overridden:
+            return NO_GUARD
+        return guard_of(self.table, self._select, self.get_condition_hook(self._select))
+
+    def _may_change(self) -> Guard:
+        if "update_condition_hook" not in self._overridden:
+            return NO_GUARD
+        return guard_of(self.table, self._update, self.update_condition_hook(self._update))
+
+    def _may_delete(self) -> Guard:
+        if "delete_condition_hook" not in self._overridden:
+            return NO_GUARD
+        return guard_of(self.table, self._delete, self.delete_condition_hook(self._delete))
+
+    def _prepared(self, rows: Sequence[Data]) -> Sequence[Data]:
+        """The rows that are to be inserted, as they should be."""
+        if "prepare_insert_data" not in self._overridden:
+            return rows
+        return [_row(self.prepare_insert_data(dict(row)), "prepare_insert_data") for row in rows]
+
+    def _permitted(self, rows: Sequence[Data]) -> Sequence[Data]:
+        """The rows with what goes into every one of them, as far as they may be inserted at all."""
+        said = self._overridden
+        if "insert_condition_hook" in said:
+            added = values_added(self.table, self._insert, self.insert_condition_hook(self._insert))
+            rows = [{**row, **added} for row in rows] if added else rows
+        if "permit_insert" in said:
+            rows = [_row(self.permit_insert(row), "permit_insert") for row in rows]
+        return rows
+
+    def _to_update(self, data: Data) -> Data:
+        """What rows are updated with, as the hooks want it."""
+        said = self._overridden
+        if "prepare_update_data" in said:
+            data = _row(self.prepare_update_data(dict(data)), "prepare_update_data")
+        if "permit_update" in said:
+            data = _row(self.permit_update(data), "permit_update")
+        return data
+
+    async def _after(self, hook: str, rows: Sequence[Any]) -> None:
+        if hook in self._overridden:
+            done = getattr(self, hook)(*rows)
+            if inspect.isawaitable(done):
+                await done
+
+
+def following(others: Any, hook: str, given: Any) -> Any:
+    """What the hook of the next class that has one makes of this."""
+    of_next = getattr(others, hook, None)
+    return given if of_next is None else of_next(given)
+
+
+def _following_all(others: Any, hook: str, rows: Sequence[Any]) -> Any:
+    of_next = getattr(others, hook, None)
+    return None if of_next is None else of_next(*rows)
+
+
+def _row(given: Any, hook: str) -> Data:
+    if isinstance(given, Mapping):
+        return given  # pyright: ignore[reportUnknownVariableType]
+    if inspect.iscoroutine(given):
+        given.close()
+    raise UsageError(f"{hook} returned {type(given).__name__}: it returns the data that it is given, a dict")

@@ -1,0 +1,115 @@
+"""What of an application is served over HTTP, to whom, and how much of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from rowstead.errors import UsageError
+from rowstead.service.database import DatabaseService
+from rowstead.service.http.authentication import Authenticate, Tokens, named, nobody
+from rowstead.service.http.health import Health
+from rowstead.service.http.limits import Limits
+from rowstead.service.http.methods import methods_of
+from rowstead.service.service import Service
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
+    from rowstead.service.app import App
+
+DEFAULT_HOST = "127.0.0.1"
+"""This machine only: who serves others says so."""
+DEFAULT_PORT = 8000
+
+
+def require_server() -> None:
+    """Raises ImportError, which names the extra, where no server can be made."""
+    try:
+        for library in ("starlette", "uvicorn"):
+            import_module(library)
+    except ImportError as error:
+        raise ImportError(
+            f"a public server needs {error.name}, which is not installed: pip install 'rowstead[serve]'"
+        ) from error
+
+
+class HTTPService(Service):
+    """The public services of its application by JSON-RPC 2.0 over HTTP.
+
+    It holds the settings; `rowstead app serve` listens, or any server that runs `asgi()`.
+    """
+
+    service_name: ClassVar[str | None] = "http"
+
+    def __init__(
+        self,
+        *,
+        app: App | None = None,
+        name: str | None = None,
+        services: Iterable[Service] | None = None,
+        authenticate: Authenticate | str | None = None,
+        tokens: Sequence[Mapping[str, Any]] | None = None,
+        anonymous: bool = False,
+        limits: Limits | Mapping[str, Any] | None = None,
+        open_metrics: bool = False,
+        host: str = DEFAULT_HOST,
+        port: int = DEFAULT_PORT,
+        proxies: Sequence[str] = (),
+    ) -> None:
+        """Say who may call by `authenticate` (a function, or `module:function`), by `tokens`
+        (`[{token, user_id, permissions}, ...]`), or by `anonymous=True`, which lets everybody in.
+
+        `services`: which are served, where there is no application. `proxies`: addresses of proxies whose
+        `X-Forwarded-For` is believed. Raises UsageError and ValidationError for settings that cannot be.
+        """
+        super().__init__(app=app, name=name)
+        if authenticate is not None and tokens is not None:
+            raise UsageError(f"{self.name}: give `authenticate` or `tokens`, not both")
+        if authenticate is None and tokens is None and not anonymous:
+            raise UsageError(
+                f"{self.name}: say who may call: `tokens`, `authenticate`, or `anonymous: true` for everybody"
+            )
+        if isinstance(authenticate, str):
+            authenticate = named(authenticate)
+        self.authenticate: Authenticate = authenticate or (nobody if tokens is None else Tokens(tokens))
+        self.anonymous = anonymous
+        self.limits = limits if isinstance(limits, Limits) else Limits.of(limits or {})
+        self.open_metrics = open_metrics
+        self.host = host
+        self.port = port
+        self.proxies = tuple(proxies)
+        self._services = None if services is None else list(services)
+
+    def prepare(self) -> None:
+        """Find what cannot be called from outside, before anything is started. Raises UsageError."""
+        methods_of(self._served())
+
+    def asgi(self) -> Starlette:
+        """The ASGI application; the services are started and stopped by their owner.
+
+        Raises UsageError where a route cannot be called from outside.
+        """
+        require_server()
+        from rowstead.service.http.server import PublicServer
+
+        services = self._served()
+        databases = {each.name: each for each in services if isinstance(each, DatabaseService)}
+        return PublicServer(
+            services,
+            authenticate=self.authenticate,
+            anonymous=self.anonymous,
+            limits=self.limits,
+            open_metrics=self.open_metrics,
+            health=Health({name: lambda each=each: each.session for name, each in databases.items()}),
+        ).asgi()
+
+    def _served(self) -> list[Service]:
+        if self._services is not None:
+            return self._services
+        if self.app is None:
+            raise UsageError(
+                f"{self.name} has nothing to serve: give it services, or put it into an application"
+            )
+        return list(self.app.services.values())
