@@ -18,7 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from benchmarks import kit, postgres, repository, sqlite
+from benchmarks import kit, postgres, repository, service, sqlite
 from benchmarks.harness import Benchmark, Progress, Result, measure, table
 
 SERVER = "ROWSTEAD_TEST_POSTGRES"
@@ -56,6 +56,7 @@ async def run(options: argparse.Namespace) -> int:
     }
     server = os.environ.get(SERVER)
     groups["repository"] = repository.benchmarks(server)
+    groups["service"] = service.benchmarks(server)
     if server:
         groups["postgres"] = postgres.benchmarks(server, options.durable)
     print(", ".join(f"{name} {value}" for name, value in machine().items()))

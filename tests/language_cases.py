@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
@@ -128,6 +128,11 @@ def writes(texts: SQL) -> list[list[str]]:
     return [text.split()[:3] for text in texts if not text.startswith("SELECT")]
 
 
+def changes(texts: SQL) -> SQL:
+    """The texts that write, whether they name their rows by a key or by a list of one."""
+    return [text.replace(" IN (%s)", " = %s") for text in texts if not text.startswith("SELECT")]
+
+
 WORDS: Mapping[str, Callable[[SQL, SQL], bool]] = {
     # It holds values to the declared rules itself, where the first leaves that to the database.
     "early": lambda own, first: own == [] and first != [],
@@ -147,6 +152,13 @@ WORDS: Mapping[str, Callable[[SQL, SQL], bool]] = {
     ),
     # A row that is not there is an error of its own; the same statement found that out.
     "raises": lambda own, first: own == first,
+    # Who asks for no rows gets none, and nothing is asked for.
+    "spares": lambda own, first: own == [],
+    # Where an UPDATE gives no rows back: which they are is asked before, and they are held until it is done;
+    # of none there is nothing to change.
+    "locks": lambda own, first: (
+        own == first or (own[0].endswith("FOR UPDATE") and changes(own) in ([], changes(first)))
+    ),
 }
 """The ways in which a face may differ: (its statements, the first face's) -> whether that is the way."""
 
@@ -170,6 +182,7 @@ BLAMES = {"kit": "blames"}
 WHOLE = {"kit": "whole"}
 RAISES = {"kit": "raises"}
 STRICT = {"kit": "strict"}
+REREADS = {"repository": "rereads", "service": "locks"}
 
 
 def found(where: Any, order: Any, wanted: Any, *bounds: Any) -> Case:
@@ -211,7 +224,7 @@ SORTS = [
     found(None, "id", [1, 2, 3], 3),
     found(None, "id", [4, 5], 2, 3),
     found(None, "-id", [2, 1], None, 14),
-    found(None, "id", [], 0),
+    replace(found(None, "id", [], 0), apart={"service": "spares"}),
     found(None, "id", [], 5, 99),
     found({"n": 10}, "-id", [5], 1, 1),
     # Mistakes
@@ -254,13 +267,13 @@ def inserted(row: dict[str, Any], wanted: Any, apart: Mapping[str, str] | None =
 
 
 def updated(key: Any, patch: dict[str, Any], wanted: Any, apart: Mapping[str, str] | None = None) -> Case:
-    return Case("update", ("members", key, patch), wanted, apart={"repository": "rereads", **(apart or {})})
+    return Case("update", ("members", key, patch), wanted, apart={**REREADS, **(apart or {})})
 
 
 def updated_item(patch: dict[str, Any]) -> Case:
     """Item 4, in which every column is empty, changed: each value comes back in its own type."""
     wanted = {**ITEMS[3].model_dump(), **patch}
-    return Case("update", ("items", 4, patch), wanted, apart={"repository": "rereads"})
+    return Case("update", ("items", 4, patch), wanted, apart=REREADS)
 
 
 NEW = member(9, "n@x", age=30, size=-5, level="high", item=2)

@@ -16,18 +16,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
+import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from language_cases import MODELS
 from language_models import MAPPED
-from rowstead import DB, Row
+from rowstead import DB, NotFound, Row
 from rowstead import sync as in_threads
 from rowstead.dialects import POSTGRESQL
 from rowstead.drivers.joined import BEGIN
 from rowstead.kit import AsyncDatabase, Database
 from rowstead.model_session import ModelSession
 from rowstead.repository import BaseRepository, PersistEngine
+from rowstead.service import SQLService
 from rowstead.session import Trace, Tracer
 from rowstead.statements.compiled import tidy
 
@@ -280,6 +282,92 @@ def _by_model(where: Any) -> Any:
     return MAPPED[where.__table__] if isinstance(where, type) and issubclass(where, Row) else where
 
 
+class Trusting(SQLService[Any, Dict]):
+    """A service whose callers are held to nothing, as those of the other faces are."""
+
+    MAX_CONDITION_DEPTH = MAX_CONDITION_TERMS = MAX_LIST_LENGTH = MAX_IDS = MAX_SORT_COLUMNS = None
+    MAX_ROW_LIMIT = 1_000_000
+    ALLOW_REGEX = ALLOW_SUBQUERIES = True
+
+
+def _service_of(name: str, table: sa.Table[Any]) -> type[Trusting]:
+    return type(name, (Trusting,), {"table": table})
+
+
+SERVICES = {name: _service_of(name, model.__table__) for name, model in MAPPED.items()}
+
+
+class ServiceVerbs(Traced):
+    """Services: a table is a class of its own, a row a dict, and what is not there is NotFound."""
+
+    async def _do(self, table: str, verb: str, *args: Any, **options: Any) -> Any:
+        return await self.listened(SERVICES[table](self.db), verb, *args, **options)
+
+    async def get(self, table: str, key: Any) -> Dict | None:
+        try:
+            return await self._do(table, "get", key)
+        except NotFound:
+            return None
+
+    async def find(
+        self, table: str, where: Any, order: Any = None, limit: Any = None, offset: Any = None
+    ) -> list[Dict]:
+        if order is None:
+            return await self._do(table, "m_get", conditions="*" if where is None else _by_name(where))
+        size = Trusting.MAX_ROW_LIMIT if limit is None else limit
+        options = {"sort": order, "limit": size, "offset": 0 if offset is None else offset, "count": False}
+        page = await self._do(table, "list", _by_name(where), **options)
+        by_key = "id" in str(order)
+        self.sent[:] = [as_the_core_lists(text, limit is not None, by_key) for text in self.sent]
+        return page["data"] or []
+
+    async def count(self, table: str, where: Any) -> int:
+        return await self._do(table, "count", _by_name(where))
+
+    async def insert(self, table: str, row: Dict) -> Dict:
+        return await self._do(table, "create", row)
+
+    async def insert_many(self, table: str, rows: Sequence[Dict]) -> int:
+        await self._do(table, "m_create", rows, columns=[])
+        return len(rows)
+
+    async def update(self, table: str, key: Any, patch: Dict) -> Dict | None:
+        try:
+            return await self._do(table, "update", key, patch)
+        except NotFound:
+            return None
+
+    async def update_where(self, table: str, patch: Dict, where: Any) -> int:
+        # A service that gives no rows back says no number either.
+        number = await SERVICES[table](self.db).count(_by_name(where))
+        await self._do(table, "m_update", None, patch, _by_name(where), columns=[])
+        return number
+
+    async def delete(self, table: str, key: Any) -> int:
+        try:
+            await self._do(table, "delete", key)
+        except NotFound:
+            return 0
+        return 1
+
+
+UNBOUNDED = (
+    (r" LIMIT \$(\d+) OFFSET \$\d+$", r" LIMIT ALL OFFSET $\1"),
+    (r" LIMIT \? OFFSET \?$", " LIMIT -1 OFFSET ?"),
+    (r" LIMIT %s, %s$", " LIMIT %s, 18446744073709551615"),
+    (r" LIMIT (\?|%s|\$\d+)$", ""),
+)
+"""How a page's text differs from that of all rows: what is replaced, and by what."""
+
+
+def as_the_core_lists(statement: str, has_limit: bool, by_key: bool) -> str:
+    """A page's text without what is a page's alone: a limit always, and the key behind every order."""
+    text = statement
+    for pattern, replacement in () if has_limit else UNBOUNDED:
+        text = re.sub(pattern, replacement, text)
+    return text if by_key else re.sub(r", id(?=( LIMIT [^()]*)?$)", "", text)
+
+
 NORMALISED: Mapping[str, tuple[str, str]] = {
     # A session's statement may read several classes, so that SQLAlchemy says of every column whose it is.
     "qualifiers": (r"(?<![\w.])(items|orders|members)\.", ""),
@@ -333,6 +421,7 @@ FACES: Mapping[str, Face] = {
     "kit": Face("kit", KitVerbs, AsyncDatabase.open, EVERYWHERE - ON_MARIADB),
     "kit in threads": Face("kit", KitVerbs, Database.open, IN_THREADS - ON_MARIADB),
     "repository": Face("repository", RepositoryVerbs, PersistEngine, EVERYWHERE, as_a_session_spells),
+    "service": Face("service", ServiceVerbs, DB.from_url, EVERYWHERE),
 }
 """Every face. The first is the one that the others are compared with."""
 

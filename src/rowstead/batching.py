@@ -183,7 +183,12 @@ class BatchedGets:
     def _begun(self, shape: Compiled) -> Gathering:
         """Who comes from now on gathers in a new one."""
         gathering = self._open[shape] = Gathering(self._crowd)
-        in_background(self._serve(shape, gathering), gathering.task, gathering.forget)
+
+        def lost() -> None:
+            self._close(shape, gathering)
+            gathering.forget()
+
+        in_background(self._serve(shape, gathering), gathering.task, lost)
         return gathering
 
     def _hold(self, shape: Compiled) -> None:

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from time import monotonic
 from types import CoroutineType
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, Self, TypeAlias, TypeVar
 
 from rowstead.batching import ALONE, Answer, BatchedGets, Crowd  # async only
 from rowstead.drivers.addresses import LOCK_TIMEOUT
@@ -92,7 +92,7 @@ class Database(Session):
         return BatchedGets(
             pool,
             self.compiler,
-            self._reading.at_hand,
+            self._reading[0],
             self._lend,
             self.driver.take_back,
             lambda connection: PinnedSession(self, connection),
@@ -311,20 +311,17 @@ class Database(Session):
         raise AssertionError("unreachable")
 
 
-class Lending(NamedTuple):
-    """How a connection that is ready is had at once, and how it is given back."""
-
-    at_hand: Callable[[], Connection | None]
-    take_back: Callable[..., None]
+Lending: TypeAlias = tuple[Callable[[], Connection | None], Callable[..., None]]
+"""How a connection that is ready is had at once, and how it is given back."""
 
 
 def _lending(driver: Driver, write: bool) -> Lending:
     """The pool's own functions: each call between costs a thirtieth of a short statement of SQLite."""
     pool_for: Callable[[bool], Any] | None = getattr(driver, "pool_for", None)
     if pool_for is None:
-        return Lending(_nothing_at_hand, driver.take_back)
+        return _nothing_at_hand, driver.take_back
     pool = pool_for(write)
-    return Lending(pool.at_hand, pool.release)
+    return pool.at_hand, pool.release
 
 
 def _nothing_at_hand() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -237,7 +236,7 @@ class Running:
         while words not in self.told:
             assert self.process.poll() is None, self.told
             assert time.monotonic() < end, f"{words!r} never came: {self.told}"
-            os.sched_yield()
+            time.sleep(0.01)
 
     def ended(self) -> tuple[int, str]:
         out, _ = self.process.communicate(timeout=60)

@@ -74,7 +74,7 @@ def job(order: dict[str, Any], _tell: Tell) -> int:
     # The process is forked for this one order.
     import rowstead.service.fixtures as module
 
-    module.Load = RUNNERS[order["runner"]]  # type: ignore[misc]
+    module.Load = RUNNERS[order["runner"]]
     return asyncio.run(load(order))
 
 

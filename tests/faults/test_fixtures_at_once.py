@@ -94,7 +94,7 @@ def race(loaders: Processes, place: Place, runner: str) -> str:
 
 
 def test_of_four_that_start_together_one_fills_the_tables(loaders: Processes, place: Place) -> None:
-    rounds = size(short=3, long=30)
+    rounds = size(short=8, long=50)
     wrong = [race(loaders, place, "real") for _ in range(rounds)]
     tries = (number for number in range(1, 101) if race(loaders, place, "apart"))
     control = next(tries, None)

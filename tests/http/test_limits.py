@@ -1,4 +1,4 @@
-"""Each limit at its edge: what is as large as the limit passes, one more is refused, by the code in the docs."""
+"""Each limit at its edge: what is as large as the limit passes, one more is refused, by its own code."""
 
 from __future__ import annotations
 

@@ -147,6 +147,7 @@ def test_the_pool_of_each_database_is_told(postgres_url: str) -> None:
 # Health
 
 
+@pytest.mark.sqlite
 def test_a_server_whose_databases_answer_is_healthy(tmp_path: Path) -> None:
     @asynccontextmanager
     async def made() -> AsyncIterator[list[Service]]:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,8 @@ import pytest
 
 from rowstead import DB
 from rowstead.session import Trace
-from servers import with_driver
+from servers import Server, with_driver
+from service.database_site import Site
 from service.tables import create
 
 
@@ -71,3 +72,11 @@ async def db(place: Place, sent: Sent) -> AsyncIterator[DB]:
         await create(db)
         sent.clear()
         yield db
+
+
+@pytest.fixture(params=["asyncpg", "psycopg"])
+def site(request: pytest.FixtureRequest, postgres_server: Server) -> Iterator[Site]:
+    """A server without the program's database and role."""
+    site = Site(postgres_server, request.param)
+    yield site
+    site.clear()

@@ -13,6 +13,7 @@ import psycopg
 import sqlalchemy as sa
 from psycopg import sql
 
+from rowstead.service import UserFunction
 from servers import Server
 
 USERS = sa.MetaData()
@@ -22,6 +23,12 @@ users = sa.Table(
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("name", sa.String(50), index=True),
 )
+
+
+class Doubled(UserFunction):
+    name = "doubled"
+    type = sa.Integer
+    body = "doubled(n int) RETURNS int LANGUAGE sql IMMUTABLE AS $$ SELECT n * 2 $$"
 
 
 @dataclass(frozen=True, slots=True)

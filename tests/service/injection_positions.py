@@ -29,6 +29,7 @@ PEOPLE = sa.Table(
     sa.Column("data", sa.JSON),
     sa.Column("age", sa.Integer),
     sa.Column("born", sa.DateTime),
+    sa.Column("weight", sa.Float),
     sa.Column("hidden", TEXT),
 )
 TAGS = sa.Table(

@@ -1,5 +1,7 @@
 """Whitelists and blacklists: what they allow, and that there is no way round them."""
 
+# ruff: noqa: RUF012  (lists as the guide writes them)
+
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
@@ -262,14 +264,12 @@ async def test_lists_that_an_instance_says_hold_too(full: Customers, db: DB) -> 
         ("insert_columns", 5, "set of column names"),
     ],
 )
-def test_a_list_that_is_none_is_said_when_the_service_is_made_ready(
-    name: str, wrong: Any, message: str
+async def test_a_list_that_is_none_is_said_when_the_service_is_made_ready(
+    db: DB, name: str, wrong: Any, message: str
 ) -> None:
     service = type("Odd", (Tasks,), {name: wrong})
     with pytest.raises(UsageError, match=message):
-        _ = service()._policy
-    with pytest.raises(UsageError, match=message):
-        _ = service().select_columns_blacklist, service()._policy
+        service(db).prepare()
 
 
 async def test_a_key_of_a_conflict_is_a_column_that_may_be_named(full: Customers, db: DB) -> None:

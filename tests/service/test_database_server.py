@@ -1,30 +1,18 @@
-"""A PostgreSQL is made ready for a program: database, role, grants, schemas, extensions, functions, tables."""
+"""A PostgreSQL is made ready: database, role, grants, schemas, extensions, functions and tables."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from rowstead.errors import PrivilegeError, RowsteadError, TimeoutExceeded, UnreachableError, ValidationError
+from rowstead.errors import PrivilegeError, RowsteadError, UnreachableError, ValidationError
 from rowstead.service import DatabaseService, SQLFunctionsRegistry, UserFunction
 from rowstead.session import Trace
-from rowstead.setup import postgresql
-from servers import Server
-from service.database_site import USERS, Site, users
+from service.database_site import USERS, Doubled, Site, users
 
 SUPER = "SELECT rolsuper OR rolcreaterole OR rolcreatedb FROM pg_roles WHERE rolname = %s"
-
-
-@pytest.fixture(params=["asyncpg", "psycopg"])
-def site(request: pytest.FixtureRequest, postgres_server: Server) -> Iterator[Site]:
-    """A server without the program's database and role."""
-    site = Site(postgres_server, request.param)
-    yield site
-    site.clear()
 
 
 async def test_a_first_start_makes_database_role_and_tables(site: Site) -> None:
@@ -218,12 +206,6 @@ async def test_init_db_false_makes_no_database(site: Site) -> None:
     assert site.ask("SELECT count(*) FROM pg_roles WHERE rolname = %s", site.user, database="postgres") == 0
 
 
-class Doubled(UserFunction):
-    name = "doubled"
-    type = sa.Integer
-    body = "doubled(n int) RETURNS int LANGUAGE sql IMMUTABLE AS $$ SELECT n * 2 $$"
-
-
 class Named(UserFunction):
     name = "named"
     type = sa.String
@@ -246,65 +228,22 @@ async def test_without_an_administrator_a_missing_database_says_who_could_make_i
         await DatabaseService(**site.own(database=f"{site.database}x")).init()
 
 
-# Several at once
+async def test_schemas_of_tables_need_not_be_named(site: Site) -> None:
+    plain = sa.Table("plain", sa.MetaData(), sa.Column("id", sa.Integer, primary_key=True))
+    apart = sa.Table("apart", sa.MetaData(), sa.Column("id", sa.Integer, primary_key=True), schema="Apart")
+    db = DatabaseService(**site.settings(schemas=["crm"]))
+    for table in (plain, apart):
+        db.add_table(table)
+    async with db:
+        assert await db.fetch(sa.select(plain)) == await db.fetch(sa.select(apart)) == []
+        schemas = await db.fetch("SELECT nspname FROM pg_namespace WHERE nspname !~ '^(pg_|info)' ORDER BY 1")
+    assert [row["nspname"] for row in schemas] == ["Apart", "crm", "public"]
 
 
-async def start_together(site: Site, number: int) -> list[Any]:
-    made = [
-        DatabaseService(
-            metadata=USERS,
-            functions=[Doubled],
-            **site.settings(extensions=["citext"], schemas=["public", "crm"], pool_size=1),
-        )
-        for _ in range(number)
-    ]
-    results = await asyncio.gather(*(db.init() for db in made), return_exceptions=True)
-    for db in made:
-        await db.close()
-    return [result for result in results if result is not None]
-
-
-async def test_many_first_starts_at_once_all_succeed(site: Site) -> None:
-    assert await start_together(site, 8) == []
-    async with DatabaseService(**site.own()) as db:
-        assert await db.fetch(sa.select(users)) == []
-        assert await db.fetchval("SELECT doubled(4)") == 8
-
-
-async def test_control_without_a_second_look_first_starts_at_once_fail(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def careless(there: Any, make: Any) -> Any:
-        if (yield there):
-            return False
-        yield make
-        return True
-
-    monkeypatch.setattr(postgresql, "ensured", careless)
-    assert await start_together(site, 8) != []
-
-
-async def test_several_programs_with_one_role_start_at_once(site: Site) -> None:
-    sites = [
-        Site(site.server, site.driver, f"{site.database}_{n}", site.user, site.password) for n in range(5)
-    ]
-    try:
-        made = [DatabaseService(metadata=USERS, **each.settings(pool_size=1)) for each in sites]
-        results = await asyncio.gather(*(db.init() for db in made), return_exceptions=True)
-        for db in made:
-            await db.close()
-        assert [result for result in results if result is not None] == []
-    finally:
-        for each in sites:
-            each.do("DROP DATABASE IF EXISTS {database} WITH (FORCE)", database="postgres")
-
-
-async def test_who_waits_too_long_for_the_others_says_so(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with DatabaseService(**site.settings()) as db:
-        monkeypatch.setattr(postgresql, "LOCK_SECONDS", 0.05)
-        async with db.begin() as holder:
-            await holder.execute(f"SELECT pg_advisory_xact_lock({postgresql._KEY})")
-            with pytest.raises(TimeoutExceeded, match="another process"):
-                await DatabaseService(metadata=USERS, **site.own()).init()
-    async with DatabaseService(metadata=USERS, **site.own()) as db:
-        assert await db.fetch(sa.select(users)) == []
+async def test_an_administrator_need_not_be_a_superuser(site: Site) -> None:
+    with site.server.role(options="LOGIN CREATEDB CREATEROLE") as (name, password):
+        settings = site.settings(root_user=name, root_password=password, extensions=["citext"])
+        for _ in range(2):
+            async with DatabaseService(metadata=USERS, **settings) as db:
+                assert await db.fetch(sa.select(users)) == []
+        site.clear()

@@ -176,7 +176,8 @@ async def test_what_a_write_returns_is_read(service: DatabaseService) -> None:
         (" commit", None, UsageError, r"db\.begin\(\)"),
         (7, None, UsageError, "int"),
         (sa.insert(tasks), {"nam": 1}, UndefinedColumnError, "did you mean 'name'"),
-        (sa.select(tasks).where(tasks.c.id == "x"), None, ValidationError, "'id'"),
+        (sa.select(tasks).where(tasks.c.id == sa.bindparam("x")), {"x": "y"}, ValidationError, "'x'"),
+        (sa.insert(tasks).values(nam=1), None, ValidationError, "nam"),
         ("SELECT * FROM nothing_there", None, UndefinedTableError, "nothing_there"),
     ],
 )

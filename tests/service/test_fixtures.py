@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import io
 import json
 import logging
 import uuid
@@ -563,3 +564,19 @@ async def test_the_database_to_fill_is_named_by_its_service(place: Place, folder
     with pytest.raises(UsageError, match="dbx"):
         async with application(place, folder, database_service="dbx"):
             pass
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+async def test_a_person_who_watches_is_told_how_far_it_is(
+    here: Filled, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(folder, "projects.json", PROJECTS)
+    screen = Terminal()
+    monkeypatch.setattr("sys.stderr", screen)
+    await here.fixtures(name="fixtures").load()
+    assert "fixtures  2 rows" in screen.getvalue()
+    assert screen.getvalue().endswith("\r\x1b[K")

@@ -190,6 +190,23 @@ async def test_when_all_are_cancelled_the_connection_is_free_again(url: str) -> 
         assert [t.answers for t in traces] == [1]
 
 
+async def test_gets_after_a_shutdown_that_came_before_the_statement_began_are_answered(url: str) -> None:
+    async with opened(url, *SCHEMA) as (db, _):
+        connection = await db.database.driver.lend(True)
+        tasks = [asyncio.ensure_future(db.get(Item, id=k)) for k in (1, 2)]  # type: ignore[arg-type]
+        await asyncio.sleep(0)
+        # As a loop does that ends: the two, and what would serve them, which has not begun.
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+        assert [type(error) for error in await results(tasks)] == [asyncio.CancelledError] * 2
+        db.database.driver.take_back(connection)
+        taken = await db.database.driver.lend(True)
+        late = asyncio.ensure_future(db.get(Item, id=3))  # type: ignore[arg-type]
+        await asyncio.sleep(0)
+        db.database.driver.take_back(taken)
+        assert await asyncio.wait_for(late, 10) == Item(id=3, name="item 3")
+
+
 async def test_a_key_that_does_not_fit_fails_alone(url: str) -> None:
     async with opened(url, *SCHEMA) as (db, _):
         found = await results(

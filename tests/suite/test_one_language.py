@@ -34,6 +34,7 @@ from language_faces import (
     KitVerbs,
     Verbs,
     as_a_session_spells,
+    as_the_core_lists,
     as_the_core_spells,
     open_face,
     settled,
@@ -200,7 +201,7 @@ async def test_every_face_gives_the_same_rows_errors_and_sql(
     stack: AsyncExitStack, backend: Backend, group: str
 ) -> None:
     faces = await opened(stack, backend, FACES)
-    assert {face.kind for face, _ in faces.values()} == {"rows", "kit", "repository"} - (
+    assert {face.kind for face, _ in faces.values()} == {"rows", "kit", "repository", "service"} - (
         {"kit"} if backend.is_maria else set()
     )
     wrong = await compared(CASES[group], faces)
@@ -225,8 +226,9 @@ def test_the_table_is_large_and_each_way_to_differ_is_used() -> None:
     assert len(own) > 60
     assert sum(is_error(case.wanted) for case in own) > 30
     assert {word for case in EVERY_CASE for word in case.apart.values()} == set(WORDS)
-    # A difference is an exception, and no filter or sort has one.
-    assert not any(case.apart for case in EVERY_CASE if case.verb in ("find", "count"))
+    # A difference is an exception, and no filter or sort has one; a page without rows has.
+    differing = [case for case in EVERY_CASE if case.verb in ("find", "count") and case.apart]
+    assert [(case.args[-1], case.apart) for case in differing] == [(0, {"service": "spares"})]
 
 
 # Controls: faces that are wrong in one thing, each of which must be found.
@@ -307,10 +309,28 @@ async def test_a_face_that_is_wrong_in_one_thing_is_found(
         ("constructs", ["INSERT INTO a (b) VALUES ($1)"], []),
         ("rereads", ["UPDATE a SET c = $1"], ["UPDATE a SET b = $1 RETURNING b"]),
         ("rereads", ["UPDATE a SET b = $1", "UPDATE a SET b = $1"], ["UPDATE a SET b = $1 RETURNING b"]),
+        ("spares", ["SELECT 1"], ["SELECT 1"]),
+        ("locks", ["UPDATE a SET b = %s WHERE id IN (%s)"], ["UPDATE a SET b = %s WHERE id = %s"]),
+        ("locks", ["SELECT id FOR UPDATE", "UPDATE a SET c = %s"], ["UPDATE a SET b = %s"]),
     ],
 )
 def test_a_word_that_no_longer_says_the_truth_is_found(word: str, own: list[str], first: list[str]) -> None:
     assert not WORDS[word](own, first)
+
+
+def test_of_a_pages_text_nothing_is_taken_out_but_what_is_a_pages_alone() -> None:
+    text = (
+        "SELECT n FROM a WHERE b IN (SELECT c FROM d ORDER BY e, id LIMIT ? OFFSET ?) ORDER BY n, id LIMIT ?"
+    )
+    whole = "SELECT n FROM a WHERE b IN (SELECT c FROM d ORDER BY e, id LIMIT ? OFFSET ?) ORDER BY n"
+    assert as_the_core_lists(text, has_limit=False, by_key=False) == whole
+    assert as_the_core_lists(text, has_limit=True, by_key=True) == text
+    assert (
+        as_the_core_lists("ORDER BY n, id LIMIT $2 OFFSET $3", True, False) == "ORDER BY n LIMIT $2 OFFSET $3"
+    )
+    assert (
+        as_the_core_lists("ORDER BY id LIMIT $2 OFFSET $3", False, True) == "ORDER BY id LIMIT ALL OFFSET $2"
+    )
 
 
 def test_of_a_sessions_text_nothing_is_taken_out_but_what_is_declared() -> None:

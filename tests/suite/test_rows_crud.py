@@ -44,6 +44,79 @@ async def users(db: DB, backend: Backend) -> DB:
     return db
 
 
+# What is not found out again for the next object with these fields set
+
+
+class Reading(Row):
+    __table__ = "readings"
+    id: int | None = None
+    name: str | None
+    value: float
+    at: datetime.datetime
+    good: bool
+
+
+AT = datetime.datetime(2026, 1, 2, 3, 4, 5, 6)
+
+
+@pytest.fixture
+async def readings(db: DB, backend: Backend) -> DB:
+    await db.execute(
+        backend.ddl(
+            "CREATE TABLE readings (id {serial_pk}, name VARCHAR(20), value {float}, at {timestamp},"
+            " good {bool})"
+        )
+    )
+    return db
+
+
+async def test_values_that_must_be_converted_are_so_each_time_an_insert_is_made_again(readings: DB) -> None:
+    given = [
+        Reading(name=name, value=value, at=AT + datetime.timedelta(days=n), good=n % 2 == 0)
+        for n, (name, value) in enumerate([("a", 1.5), ("b", 2.0), (None, 2.5), ("c", -0.25)])
+    ]
+    stored = [await readings.insert(row) for row in given]
+    assert [row.model_dump(exclude={"id"}) for row in stored] == [
+        row.model_dump(exclude={"id"}) for row in given
+    ]
+    assert await readings.query(Reading, order="id") == stored
+
+
+async def test_what_does_not_fit_is_refused_when_an_insert_is_made_again(readings: DB) -> None:
+    for _ in range(3):
+        await readings.insert(Reading(name="a", value=1.0, at=AT, good=True))
+    for wrong in ({"at": "no moment"}, {"value": "no number"}, {"good": "neither"}):
+        fields = {"name": "a", "value": 1.0, "at": AT, "good": True} | wrong
+        with pytest.raises(ValidationError, match=f"column '{next(iter(wrong))}'"):
+            await readings.insert(Reading.patch(**fields))
+    assert await readings.count(Reading) == 3
+
+
+async def test_a_sentinel_is_seen_though_plain_values_were_written_before(readings: DB) -> None:
+    first = await readings.insert(Reading(name="a", value=1.0, at=AT, good=True))
+    for value in (2.0, 3.0):
+        changed = await readings.update(Reading.patch(id=first.id, value=value, at=AT))
+        assert changed is not None
+        assert (changed.value, changed.at) == (value, AT)
+    changed = await readings.update(Reading.patch(id=first.id, value=Inc(0.5), at=Now))
+    assert changed is not None
+    assert changed.value == 3.5
+    assert changed.at != AT
+    changed = await readings.update(Reading.patch(id=first.id, value=7.0, at=AT))
+    assert changed is not None
+    assert (changed.value, changed.at) == (7.0, AT)
+
+
+async def test_a_key_of_another_kind_is_read_as_such_when_an_update_is_made_again(readings: DB) -> None:
+    first = await readings.insert(Reading(name="a", value=1.0, at=AT, good=True))
+    for value in (2.0, 3.0):
+        await readings.update(Reading.patch(id=first.id, value=value, at=AT))
+    assert await readings.update(Reading.patch(id=None, value=9.0, at=AT)) is None
+    assert await readings.update(Reading.patch(id=first.id, value=4.0, at=AT)) == Reading(
+        id=first.id, name="a", value=4.0, at=AT, good=True
+    )
+
+
 # What is set
 
 

@@ -245,3 +245,37 @@ def test_a_slow_write_sends_all_others_to_the_thread_for_many_times_as_long(
     now += 0.2
     assert pace.allows("a")
     assert not pace.allows("b")
+
+
+def test_one_look_at_who_pushed_aside_serves_for_a_moment_but_excuses_one_slow_write(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 100.0
+    looks = 0
+    switches = (0, 0)
+
+    def look() -> tuple[int, int]:
+        nonlocal looks
+        looks += 1
+        return switches
+
+    for clock in ("monotonic", "perf_counter"):
+        monkeypatch.setattr(sqlite_pace, clock, lambda: now)
+    monkeypatch.setattr(sqlite_pace, "_switches", look)
+    monkeypatch.setattr(sqlite_pace, "QUICK", 0.0001)
+    pace = Pace()
+    pace.ran_in_thread("a", 0.00005)
+    for _ in range(10):
+        pace.begin()
+        now += 0.00004
+        pace.end()
+    assert looks == 1
+    # Pushed aside once; the look before that does not excuse the next one, which has no excuse.
+    pace.begin()
+    now, switches = now + 0.0005, (0, 1)
+    pace.end()
+    assert pace.allows("a")
+    pace.begin()
+    now += 0.0005
+    pace.end()
+    assert not pace.allows("a")

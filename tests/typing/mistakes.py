@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import assert_type
+from typing import TypedDict, assert_type
 
+import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from rowstead import DB, Row
 from rowstead.repository import Base, BaseRepository
+from rowstead.service import SQLService
 from rowstead.sync import DB as SyncDB
 
 
@@ -48,3 +50,25 @@ async def mistakes_with_repositories(repo: BaseRepository[Thing]) -> None:
     await repo.save(User(name="a"))  # wrong
     await repo.bulk_insert([{"name": "a"}], on_conflict="replace")  # wrong
     await repo.find({"name": "a"}, deleted="gone")  # wrong
+
+
+class Stored(TypedDict):
+    id: str
+    value: int
+
+
+class Stock(SQLService[str, Stored]):
+    table = sa.Table("stock", sa.MetaData(), sa.Column("id", sa.TEXT, primary_key=True))
+    MAX_ROW_LIMIT = "many"  # wrong
+
+
+async def mistakes_with_services(stock: Stock) -> None:
+    row = await stock.get("a")
+    print(row["valeu"])  # wrong
+    await stock.get(5)  # wrong
+    created = await stock.create({"id": "a"})
+    print(created["id"])  # wrong
+    await stock.create({"id": "a"}, on_conflict="replace")  # wrong
+    assert_type(await stock.m_get(["a"]), list[Thing])  # wrong
+    for _ in stock.iter():  # wrong
+        pass

@@ -32,7 +32,9 @@ def complaints() -> dict[str, dict[int, str]]:
     return said
 
 
-@pytest.mark.parametrize("file", ["rows.py", "rows_sync.py", "repository_models.py", "repository.py"])
+@pytest.mark.parametrize(
+    "file", ["rows.py", "rows_sync.py", "repository_models.py", "repository.py", "service.py"]
+)
 def test_a_type_checker_knows_what_each_verb_returns(
     complaints: dict[str, dict[int, str]], file: str
 ) -> None:

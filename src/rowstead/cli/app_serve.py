@@ -34,12 +34,15 @@ def serve(arguments: argparse.Namespace) -> int:
     try:
         require_server()
         application = read(arguments)
+    except Exception as error:
+        # The process ends here, and below: whatever it was is told in one line, with its exit code.
+        return output.failure(error, "", False)
+    try:
         findings = application.findings or asyncio.run(_findings(application))
         if findings:
             return refused(replace(application, findings=tuple(findings)))
         return asyncio.run(until_signal(App(application), partial(_listen, arguments.host, arguments.port)))
     except Exception as error:
-        # The process ends here: whatever it was is told in one line, with its exit code.
         return failed(error)
     except asyncio.CancelledError:
         output.say("stopped by a second signal, before everything was closed")
@@ -77,5 +80,5 @@ async def _listen(host: str | None, port: int | None, app: App, signalled: Signa
             service.limits,
             proxies=service.proxies,
             stop=stop,
-            started=lambda: print(f"serving on {address}", flush=True),
+            started=lambda: output.result({}, [f"serving on {address}"], as_json=False),
         )

@@ -146,5 +146,8 @@ def _is_for_the_next(error: Exception) -> bool:
             asyncpg.TargetServerAttributeNotMatched,
             asyncpg.PostgresConnectionError,
             asyncpg.OperatorInterventionError,
+            # A standby that lags does not know yet what was made on its primary.
+            asyncpg.InvalidCatalogNameError,
+            asyncpg.InvalidAuthorizationSpecificationError,
         ),
     )

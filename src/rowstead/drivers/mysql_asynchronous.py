@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib import import_module
@@ -53,8 +54,14 @@ class Library:
             autocommit=True,
             ssl=settings.tls,
         )
+        task = asyncio.current_task()
+        cancelled = 0 if task is None else task.cancelling()
         try:
             await (raw.connect() if self.name == "asyncmy" else raw._connect())
+            if task is not None and task.cancelling() > cancelled:
+                # Before Python 3.12 `wait_for`, by which the libraries connect, loses a cancellation that
+                # comes in the moment in which the connection is made.
+                raise asyncio.CancelledError
             raw._password = b""
             await self.forbid_several(raw)
         except BaseException:

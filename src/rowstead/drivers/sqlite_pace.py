@@ -28,19 +28,22 @@ FOLD_EVERY = 200
 
 SQLite does that by itself in the commit that finds 1,000 pages in the log, and that commit is slow.
 """
+LOOK_EVERY = 0.001
+"""Seconds for which a look at how often the thread was pushed aside stays good."""
 KNOWN_TEXTS = 1024
 
 
 class Pace:
     """Decides where a write runs, by how long those before it took."""
 
-    __slots__ = ("_away_until", "_quick", "_since_fold", "_started", "_switches")
+    __slots__ = ("_away_until", "_looked", "_quick", "_since_fold", "_started", "_switches")
 
     def __init__(self) -> None:
         self._quick: set[str] = set()
         self._away_until = 0.0
         self._since_fold = 0
         self._started = 0.0
+        self._looked = 0.0
         self._switches: tuple[int, int] | None = None
 
     def allows(self, text: str) -> bool:
@@ -53,14 +56,20 @@ class Pace:
 
     def begin(self) -> None:
         """A write begins on the loop."""
-        self._switches = _switches()
-        self._started = perf_counter()
+        self._started = started = perf_counter()
+        # Looking costs a fortieth of a write. An older look may make a slow write's excuse fail, no more.
+        if started - self._looked > LOOK_EVERY:
+            self._looked = started
+            self._switches = _switches()
 
     def end(self, committed: bool = True) -> None:
         """It has ended, and may have done so with an error."""
         seconds = perf_counter() - self._started
         self._since_fold += committed
-        if seconds > QUICK and not _was_pushed_aside(self._switches, _switches()):
+        if seconds <= QUICK:
+            return
+        self._looked = 0.0  # one look excuses one slow write
+        if not _was_pushed_aside(self._switches, _switches()):
             self._quick.clear()
             self._away_until = monotonic() + PENALTY * seconds
 

@@ -72,7 +72,7 @@ class ThreadConnection:
         self._connection = SQLiteConnection(settings)
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self.dirty = False
-        self._closed = False
+        self.is_closed = False
         self._kinds: dict[str, _Kind] = {}
         self._pace = Pace()
         self._turns = 0
@@ -94,16 +94,12 @@ class ThreadConnection:
 
     @property
     def in_transaction(self) -> bool:
-        return not self._closed and self._connection.in_transaction
-
-    @property
-    def is_closed(self) -> bool:
-        return self._closed
+        return not self.is_closed and self._connection.in_transaction
 
     async def fetch(self, text: str, params: Sequence[Any]) -> list[Record]:
         connection = self._connection
         kind = self._kinds.get(text) or self._classify(text)
-        if kind is _Kind.SHORT_READ and not self._closed:
+        if kind is _Kind.SHORT_READ and not self.is_closed:
             records = connection.fetch_quickly(text, params)
             if records is not None:
                 self._turns += 1
@@ -153,7 +149,7 @@ class ThreadConnection:
 
     async def close(self) -> None:
         """Close the file and end the thread."""
-        if self._closed:
+        if self.is_closed:
             return
         try:
             await self._hop(self._connection.close)
@@ -162,9 +158,9 @@ class ThreadConnection:
 
     def terminate(self) -> None:
         """End what runs and close, without waiting for it."""
-        if self._closed:
+        if self.is_closed:
             return
-        self._closed = True
+        self.is_closed = True
         self._connection.stop = True
         self._connection.interrupt()
         self._jobs.put(None)
@@ -210,7 +206,7 @@ class ThreadConnection:
             if self._turns >= TURNS:
                 # Before and not after: who is cancelled here has written nothing.
                 await self._let_others_run()
-            if not self._closed:
+            if not self.is_closed:
                 pace.begin()
                 try:
                     result = quickly(text, params)
@@ -235,7 +231,7 @@ class ThreadConnection:
             self._turns += 1
             if self._turns >= TURNS:
                 await self._let_others_run()
-            if not self._closed:
+            if not self.is_closed:
                 self._connection.end_quick()
                 pace.begin()
                 try:
@@ -249,7 +245,7 @@ class ThreadConnection:
 
     async def _hop(self, function: Callable[..., R], *arguments: Any) -> R:
         """Run a function in the thread and wait for its result."""
-        if self._closed:
+        if self.is_closed:
             raise HandleClosed("this connection is closed")
         self._connection.end_quick()
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
@@ -272,7 +268,7 @@ class ThreadConnection:
                 await asyncio.wait((ended,), timeout=PUSH_EVERY)
             except asyncio.CancelledError:
                 continue  # the cancellation under way is raised when the job has ended
-        connection.stop = self._closed
+        connection.stop = self.is_closed
 
 
 def _timed(

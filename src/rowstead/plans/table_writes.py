@@ -126,12 +126,12 @@ def _groups(
 ) -> list[Group]:
     """The rows by which columns they give, column by column."""
     fillings = _fillings(table, described, compiler.dialect.sequences is not None)
+    every = set(map(tuple, values))
+    if len(every) == 1:
+        return [_group(described, every.pop(), values, range(len(values)), fillings)]
     alike: dict[tuple[str, ...], list[int]] = {}
     for place, row in enumerate(values):
         alike.setdefault(tuple(row), []).append(place)
-    if len(alike) == 1:
-        (names,) = alike
-        return [_group(described, names, values, range(len(values)), fillings)]
     return [
         _group(described, names, [values[place] for place in places], places, fillings)
         for names, places in alike.items()

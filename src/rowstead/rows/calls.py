@@ -18,6 +18,7 @@ from rowstead.plans.apart import NewRow, applies_apart, inserting, reading_back
 from rowstead.plans.paging import Page, Walk, counted_page, following_page
 from rowstead.rows.given import (
     KEY_TYPES,
+    ORDINARY,
     by_key,
     changed,
     given_by,
@@ -191,8 +192,11 @@ def insert(
     if again is not None:
         compiled, pick = again
         values = pick(row.__dict__)
-        if compiled.travel_as_they_are(tuple(map(type, values))):
+        types = tuple(map(type, values))
+        if compiled.travel_as_they_are(types):
             return compiled.stored_again(values, _stored(row, compiled.read_one))
+        if ORDINARY.issuperset(types):
+            return compiled.stored(values, _stored(row, compiled.read_one))
     target = target_of(table, on_conflict, conflict_target)
     given, values = insertable(row, table, target)
     compiled = compiler.get(("insert", table, given, target, table.all))
@@ -263,8 +267,12 @@ def update(compiler: Compiler, row: R, where: Where) -> Call[R | None] | Plan[R 
     if again is not None:
         compiled, pick = again
         values = pick(row.__dict__)
-        if compiled.travel_as_they_are(tuple(map(type, values))):
+        types = tuple(map(type, values))
+        if compiled.travel_as_they_are(types):
             return compiled.stored_again(values, _changed(row, compiled.read_one))
+        # A key of another type may make another condition.
+        if ORDINARY.issuperset(types) and KEY_TYPES.issuperset(types[-len(table.key) :]):
+            return compiled.stored(values, _changed(row, compiled.read_one))
     shape, key_values = _guarded(row, table, where)
     given, values = given_by(row, table, skip=table.key)
     if not given:
@@ -278,7 +286,9 @@ def update(compiler: Compiler, row: R, where: Where) -> Call[R | None] | Plan[R 
         reader = compiler.get(("locked", table, table.all, key_shape))
         return reading_back(change, reader.call(own_key, _changed(row, reader.read_one)))
     compiled = compiler.get(("update", table, given, shape, table.all))
-    if where is None and isinstance(values, tuple) and KEY_TYPES.issuperset(map(type, key_values)):
+    # A NULL in the key has no value, and makes another condition.
+    whole_key = len(key_values) == len(table.key) and KEY_TYPES.issuperset(map(type, key_values))
+    if where is None and isinstance(values, tuple) and whole_key:
         compiler.keep_again(asked, compiled, picker([*(name for name, _ in given), *table.key]))
     return compiled.stored([*changed(values), *key_values], _changed(row, compiled.read_one))
 

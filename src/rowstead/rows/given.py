@@ -25,7 +25,7 @@ from rowstead.values.columnar import Columnar
 
 MAX_CHOICES = 256
 """How many sets of fields are kept for each table."""
-_ORDINARY = frozenset(
+ORDINARY = frozenset(
     {
         *(int, str, float, bool, type(None), bytes, list, dict),
         *(uuid.UUID, decimal.Decimal, datetime.datetime, datetime.date, datetime.time, datetime.timedelta),
@@ -72,7 +72,7 @@ def given_by(
     fields, chosen = row.__dict__, row.__pydantic_fields_set__
     choice = _choice(table, skip, chosen)
     picked = choice.pick(fields)
-    if _ORDINARY.issuperset(map(type, picked)):
+    if ORDINARY.issuperset(map(type, picked)):
         return choice.given, picked
     given: list[tuple[str, Any]] = []
     values: list[Any] = []

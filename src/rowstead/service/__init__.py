@@ -29,7 +29,7 @@ from rowstead.service.migrating import DatabaseMigrationService
 from rowstead.service.permissions import PermHook
 from rowstead.service.public import PublicInterface
 from rowstead.service.reading import Listing
-from rowstead.service.registry import SERVICE_CLASS_REGISTRY
+from rowstead.service.registry import SERVICE_CLASS_REGISTRY, ServiceRegistry
 from rowstead.service.service import Service
 from rowstead.service.sessions import Session, get_session, session
 from rowstead.service.table_service import SQLService
@@ -56,6 +56,7 @@ __all__ = [
     "SQLFunctionsRegistry",
     "SQLService",
     "Service",
+    "ServiceRegistry",
     "Session",
     "UndefinedColumnError",
     "UsageError",

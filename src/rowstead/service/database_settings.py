@@ -180,9 +180,8 @@ class Place:
         """Read the settings. Raises ValidationError for what cannot be a place."""
         own = address.parts()
         # A URL that was given whole may say more than its parts.
-        is_whole = address.given() in (["url"], ["url", "database"])
-        url = Secret(str(address.url)) if is_whole and own == read_dsn(str(address.url)) else core_url(own)
-        return cls(address, own, Secret(url), facts_named(parse(url).database))
+        url = Secret(address.url if address.given() == ["url"] else core_url(own))
+        return cls(address, own, url, facts_named(parse(url).database))
 
     def steps(self) -> Places:
         """Where the steps of setting up are done."""

@@ -14,6 +14,7 @@ from rowstead.language.conditions import Where, read_count
 from rowstead.language.ordering import Order, Sort
 from rowstead.plans import table_reads
 from rowstead.plans.table_reads import EVERY_ROW, Batches, Wanted, both, by_id, by_ids, by_where
+from rowstead.service.database import DatabaseService
 from rowstead.service.hooks import Hooks
 from rowstead.service.policy import ColumnLists, Limits, Policy
 from rowstead.service.service import Service
@@ -97,13 +98,11 @@ class ReadingService(Hooks, ColumnLists, Limits, Service, Generic[Id, Row]):
         """Find the database, have it make the table, and look whether the class says what can be."""
         super().prepare()
         if self._database is None or isinstance(self._database, str):
-            from rowstead.service.database import DatabaseService
-
             self._use(self.discover(self._database, DatabaseService))
         _ = self._policy
 
     def _use(self, database: Any) -> None:
-        if hasattr(database, "add_table"):
+        if isinstance(database, DatabaseService):
             database.add_table(self.table)
         elif _session_of(database) is None:
             raise UsageError(

@@ -33,6 +33,9 @@ ROUTES = (
     "list",
 )
 
+_names_of: Callable[[Data], tuple[str, ...]] = cast("Any", tuple)
+"""The columns that a row gives, in the quickest way: there may be many rows."""
+
 
 class Upsert(NamedTuple):
     """What is done about a row that is there already."""
@@ -133,20 +136,15 @@ class SQLService(ReadingService[Id, Row]):
     def _check_rows(self, rows: Sequence[Any]) -> None:
         """Raise where a row is none, or gives a column that it may not.
 
-        There may be many: rows of the same columns are alike.
+        There may be many: each kind is looked at once, and rows of the same columns are alike.
         """
-        alike: set[Any] = set()
-        insert = self._policy.insert
-        for row in rows:
-            if not isinstance(row, Mapping):
-                raise ValidationError(f"a row of {self.table.name} is a dict, not {type(row).__name__}")
-            names = tuple(cast("Mapping[Any, Any]", row))
-            if names in alike:
-                continue
+        for kind in dict.fromkeys(map(type, rows)):
+            if not issubclass(kind, Mapping):
+                raise ValidationError(f"a row of {self.table.name} is a dict, not {kind.__name__}")
+        for names in dict.fromkeys(map(_names_of, rows)):
             if not names:
                 raise ValidationError(f"a row of {self.table.name} is empty; it has at least one column")
-            insert.check(names)
-            alike.add(names)
+            self._policy.insert.check(names)
 
     def _upsert(self, action: Any, keys: Any, values: Any) -> Upsert:
         """What a caller says about rows that are there already, checked as what it is."""

@@ -54,8 +54,8 @@ class ServerSteps:
 
 
 def asked(sql: str, *values: Any) -> Call[Any]:
-    """A question with one value as its answer, always for the server that writes."""
-    return Call(sql, values, first_value, writes=True)
+    """A question with one value as its answer."""
+    return Call(sql, values, first_value)
 
 
 def done(sql: str) -> Call[Any]:

@@ -115,6 +115,9 @@ def _when_free(work: Callable[[], Plan[R]]) -> Plan[R]:
     yield done("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
     for pause in pauses(LOCK_SECONDS):
         if (yield asked(f"SELECT pg_try_advisory_xact_lock({_KEY})")):
+            # This session may remember that a table is not there: taking an advisory lock does not make it
+            # hear of others' changes, locking a relation for the first time in the transaction does.
+            yield asked("SELECT EXISTS (SELECT FROM pg_class)")
             return (yield from work())
         yield Sleep(pause)
     raise TimeoutExceeded(

@@ -42,6 +42,10 @@ def tables_and_functions(
     """
     wanted = tuple(tables)
     texts = [raw.prepare(f"CREATE OR REPLACE {each.sql()}", target.paramstyle).text for each in functions]
+    found = yield from _present(wanted, target)
+    if len(found) == len(wanted) and not texts:
+        # Nothing to write, and so nobody to wait for: most starts are such.
+        return Made((), tuple(sorted(found)))
     return (yield from facts_of(target.dialect).in_turn(lambda: _all(wanted, texts, target)))
 
 
@@ -129,5 +133,32 @@ def _together(wanted: Sequence[sa.Table[Any]]) -> tuple[sa.MetaData, Mapping[str
         return wanted[0].metadata, {table.key: table for table in wanted}
     together = sa.MetaData()
     for metadata in owners.values():
-        together.dispatch._update(metadata.dispatch)
-    return together, {table.key: table.to_metadata(together) for table in wanted}
+        _listen_too(together, metadata)
+    copies = {table.key: table.to_metadata(together) for table in wanted}
+    for table in wanted:
+        copy = copies[table.key]
+        _listen_too(copy, table)
+        _name_alike(copy, table)
+    return together, copies
+
+
+def _listen_too(copy: Any, original: Any) -> None:
+    """Have a copy's events told to whoever listens to the original's, such as `sa.DDL`."""
+    copy.dispatch._update(original.dispatch, only_propagate=False)
+
+
+def _name_alike(copy: sa.Table[Any], original: sa.Table[Any]) -> None:
+    """What a column or its type brings is made anew in a copy, where no naming convention holds."""
+    names: dict[Any, Any] = {_kind(each): each.name for each in (*original.constraints, *original.indexes)}
+    for each in (*copy.constraints, *copy.indexes):
+        each.name = names.get(_kind(each), each.name)
+
+
+def _kind(named: sa.Constraint | sa.Index) -> tuple[Any, ...]:
+    """What tells one constraint or index of a table from the others but its name."""
+    columns = tuple(column.name for column in getattr(named, "columns", ()))
+    text = str(named.sqltext) if isinstance(named, sa.CheckConstraint) else ""
+    own = (
+        () if getattr(named, "_column_flag", False) or getattr(named, "_type_bound", False) else (named.name,)
+    )
+    return type(named).__name__, columns, text, *own

@@ -34,7 +34,7 @@ MAX_TEXTS = 512
 MAX_PARAMS = 50
 MAX_LENGTH = 4_096
 MAX_FITTING = 64
-"""Combinations of types that each statement remembers as needing no encoding."""
+"""Combinations of types of which each statement remembers what encoding they need."""
 
 
 _WITHOUT_EQUALITY = frozenset({Kind.JSON, Kind.LIST, Kind.ANY})
@@ -91,9 +91,9 @@ class Compiled:
     """A statement's text and how its values travel; `bind` makes the parameters of one execution."""
 
     __slots__ = (
+        "_changes",
         "_columns",
         "_encoders",
-        "_fitting",
         "_order",
         "_unchanged",
         "keepable",
@@ -129,8 +129,8 @@ class Compiled:
         self._encoders = tuple(encoders)
         self._unchanged = tuple(unchanged)
         self._columns = tuple(columns)
-        self._fitting: set[tuple[type, ...]] = set()
-        """Types of values, as they were seen, that no encoder changes."""
+        self._changes: dict[tuple[type, ...], tuple[tuple[int, Encode], ...]] = {}
+        """By types of values, as they were seen: the encoders that may change them, with their places."""
         self.read_all = read_all
 
         self.read_one = _first_by(read_all, read_record)
@@ -147,20 +147,28 @@ class Compiled:
     def bind(self, values: Sequence[Any]) -> Sequence[Any]:
         """The values as the driver takes them, in the order of the parameters."""
         types = tuple(map(type, values))
-        if types in self._fitting:
+        changes = self._changes.get(types)
+        if changes is None:
+            changes = self._changes_to(types)
+        if self._order is None and not changes:
             return values
-        if self._order is None and len(self._fitting) < MAX_FITTING and self._fits(types):
-            self._fitting.add(types)
-        encoded = [
-            value if encode is None else encode(value)
-            for encode, value in zip(self._encoders, values, strict=True)
-        ]
+        encoded = list(values)
+        for place, encode in changes:
+            encoded[place] = encode(encoded[place])
         return encoded if self._order is None else [encoded[i] for i in self._order]
 
-    def _fits(self, types: tuple[type, ...]) -> bool:
-        """Whether no encoder changes values of these types."""
-        known = self._unchanged
-        return len(types) == len(known) and all(t in some for t, some in zip(types, known, strict=True))
+    def _changes_to(self, types: tuple[type, ...]) -> tuple[tuple[int, Encode], ...]:
+        """The encoders that may change values of these types, each with its value's place."""
+        changes = tuple(
+            (place, encode)
+            for place, (encode, type_, known) in enumerate(
+                zip(self._encoders, types, self._unchanged, strict=True)
+            )
+            if encode is not None and type_ not in known
+        )
+        if len(self._changes) < MAX_FITTING:
+            self._changes[types] = changes
+        return changes
 
     def bind_many(self, rows: Sequence[Sequence[Any]]) -> Columnar:
         """As `bind` for each of some rows of values, column by column, which costs half."""
@@ -180,7 +188,7 @@ class Compiled:
 
     def travel_as_they_are(self, types: tuple[type, ...]) -> bool:
         """Whether values of these types were seen to need no encoding."""
-        return types in self._fitting
+        return self._order is None and self._changes.get(types) == ()
 
     def stored_again(self, values: Sequence[Any], read: Callable[[Sequence[Record]], R]) -> Stored[R]:
         """As `stored`, with values of types that were seen to travel as they are."""

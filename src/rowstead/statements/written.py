@@ -141,7 +141,9 @@ class Statement:
                 f"{self._word.upper()} is not sent as a statement: `async with db.begin():` is a transaction"
             )
         self._known = {*compiled.bind_names.values()}
-        self._table: str | None = getattr(getattr(element, "table", None), "name", None)
+        table: Any = element.table if isinstance(element, (sa.Insert, sa.Update, sa.Delete)) else None
+        self._table: str | None = getattr(table, "name", None)
+        self._columns = None if table is None else tuple(table.c.keys())
         self._encoders: dict[str, Encode | None] = {}
 
     @property
@@ -176,10 +178,13 @@ class Statement:
 
     def _check_names(self, params: Mapping[str, Any]) -> None:
         for name in params:
-            if name not in self._known:
-                raise ValidationError(
-                    f"the statement has no parameter {name!r}; {did_you_mean(str(name), self._known)}"
-                )
+            if name in self._known:
+                continue
+            if self._columns is not None:
+                raise undefined_column(name, self._table or "the table", self._columns)
+            raise ValidationError(
+                f"the statement has no parameter {name!r}; {did_you_mean(str(name), self._known)}"
+            )
 
     def _filled(self, values: dict[str, Any]) -> dict[str, Any]:
         """With the defaults that Python computes for this row or these rows."""
@@ -274,9 +279,6 @@ def _compiled(element: Any, params: Mapping[str, Any], target: Target) -> SQLCom
     try:
         return element.compile(dialect=_spelling(target.dialect, target.paramstyle), column_keys=names)
     except exc.CompileError as error:
-        for name in names or ():
-            if name not in element.table.c:
-                raise undefined_column(name, element.table.name, element.table.c.keys()) from error
         raise ValidationError(_first_line(error)) from error
 
 

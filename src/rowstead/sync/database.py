@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
 from time import monotonic
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, Self, TypeAlias, TypeVar
 
 from rowstead.drivers.addresses import LOCK_TIMEOUT
 from rowstead.errors import (
@@ -280,20 +280,17 @@ class Database(Session):
         raise AssertionError("unreachable")
 
 
-class Lending(NamedTuple):
-    """How a connection that is ready is had at once, and how it is given back."""
-
-    at_hand: Callable[[], Connection | None]
-    take_back: Callable[..., None]
+Lending: TypeAlias = tuple[Callable[[], Connection | None], Callable[..., None]]
+"""How a connection that is ready is had at once, and how it is given back."""
 
 
 def _lending(driver: Driver, write: bool) -> Lending:
     """The pool's own functions: each call between costs a thirtieth of a short statement of SQLite."""
     pool_for: Callable[[bool], Any] | None = getattr(driver, "pool_for", None)
     if pool_for is None:
-        return Lending(_nothing_at_hand, driver.take_back)
+        return _nothing_at_hand, driver.take_back
     pool = pool_for(write)
-    return Lending(pool.at_hand, pool.release)
+    return pool.at_hand, pool.release
 
 
 def _nothing_at_hand() -> None:

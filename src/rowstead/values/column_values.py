@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 
 from rowstead.tables.schema import Column, Kind
 from rowstead.values.encoders import SQLITE_CODEC, Encode, unchanged
-from rowstead.values.through_sqlalchemy import looks_at_each
+from rowstead.values.through_sqlalchemy import has_all_microseconds, looks_at_each
 from rowstead.values.widths import narrowed, other_form
 
 EncodeColumn: TypeAlias = Callable[[list[Any], set[type]], list[Any]]
@@ -28,10 +28,7 @@ Whole: TypeAlias = Callable[[list[Any]], list[Any] | None]
 def column_values(encode: Encode, column: Column, codec: str) -> EncodeColumn:
     """What encodes many values of this column; `encode` is what encodes one."""
     as_they_are = unchanged(column, codec)
-    # A column of a second type, held to a width or stored by its SQLAlchemy type looks at each value.
-    each = narrowed(column) or other_form(column) or looks_at_each(column, codec)
-    plain = codec == SQLITE_CODEC and not each
-    type_, whole = _SQLITE_WHOLE.get(column.kind, _NONE) if plain else _NONE
+    type_, whole = _whole(column, codec)
 
     def encode_column(values: list[Any], types: set[type]) -> list[Any]:
         if whole is not None and types == {type_}:
@@ -43,6 +40,16 @@ def column_values(encode: Encode, column: Column, codec: str) -> EncodeColumn:
     return encode_column
 
 
+def _whole(column: Column, codec: str) -> tuple[type, Whole | None]:
+    """What encodes all values of the column at once, where they are all of this type."""
+    # A column of a second type, held to a width or stored by its SQLAlchemy type looks at each value.
+    if codec != SQLITE_CODEC or narrowed(column) or other_form(column):
+        return _NONE
+    if has_all_microseconds(column, codec):
+        return datetime.datetime, _long_datetime_texts
+    return _NONE if looks_at_each(column, codec) else _SQLITE_WHOLE.get(column.kind, _NONE)
+
+
 def one_by_one(encode: Encode | None) -> EncodeColumn:
     """What encodes values of which only `encode` knows more."""
     return lambda values, _types: values if encode is None else list(map(encode, values))
@@ -52,6 +59,12 @@ def _datetime_texts(values: list[datetime.datetime]) -> list[str] | None:
     if any(map(attrgetter("tzinfo"), values)):
         return None
     return list(map(datetime.datetime.isoformat, values, repeat(" ")))
+
+
+def _long_datetime_texts(values: list[datetime.datetime]) -> list[str] | None:
+    if any(map(attrgetter("tzinfo"), values)):
+        return None
+    return list(map(datetime.datetime.isoformat, values, repeat(" "), repeat("microseconds")))
 
 
 def _storable_floats(values: list[float]) -> list[float] | None:

@@ -29,6 +29,7 @@ _DIALECTS: Mapping[str, str] = {
     "mysql": "mariadb+pymysql",
 }
 """By codec: SQLAlchemy's name of the dialect whose processors its values have."""
+_SQLITE = "sqlite"
 _TYPED = frozenset({"asyncpg", "psycopg"})
 """Codecs of databases that have every type: what SQLAlchemy would convert there our codec does too."""
 
@@ -55,7 +56,9 @@ def stores_as_rows(column: Column) -> bool:
 
 def looks_at_each(column: Column, codec: str) -> bool:
     """Whether a value that already has the column's Python type is still looked at by its SQLAlchemy type."""
-    return converts(column, codec) or (stores_as_rows(column) and column.kind in _HELD_FURTHER)
+    if stores_as_rows(column):
+        return column.kind in _HELD_FURTHER
+    return to_stored(column, codec) is not None
 
 
 _HELD_FURTHER = frozenset({Kind.DATETIME, Kind.TIME})
@@ -68,7 +71,7 @@ def converts(column: Column, codec: str) -> bool:
     if type_ is None or stores_as_rows(column):
         return False
     if codec not in _TYPED:
-        return True
+        return not _is_stored_alike(column)
     if column.kind in COMPOSITE_KINDS:
         return False
     by_itself = isinstance(type_, sa.Enum) or (
@@ -76,6 +79,21 @@ def converts(column: Column, codec: str) -> bool:
     )
     is_range = isinstance(type_, AbstractRange)
     return by_itself or is_range or (isinstance(type_, sa.Uuid) and column.kind is not Kind.UUID)
+
+
+_STORED_ALIKE: Mapping[Kind, type[Any]] = {Kind.FLOAT: sa.Float, Kind.BOOL: sa.Boolean}
+"""Types of SQLAlchemy's own that store what our codecs do, on every database."""
+
+
+def _is_stored_alike(column: Column) -> bool:
+    type_ = column.via
+    own = type(type_).__module__.startswith("sqlalchemy.")
+    return own and isinstance(type_, _STORED_ALIKE.get(column.kind, ()))
+
+
+def has_all_microseconds(column: Column, codec: str) -> bool:
+    """Whether a moment of the column is SQLAlchemy's text on SQLite: without a zone, and never shortened."""
+    return codec == _SQLITE and type(column.via) is sa.DateTime
 
 
 def to_stored(column: Column, codec: str) -> Process | None:

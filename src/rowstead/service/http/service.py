@@ -66,10 +66,10 @@ class HTTPService(Service):
         """
         super().__init__(app=app, name=name)
         if authenticate is not None and tokens is not None:
-            raise UsageError(f"{self.name}: give `authenticate` or `tokens`, not both")
+            raise UsageError("give `authenticate` or `tokens`, not both")
         if authenticate is None and tokens is None and not anonymous:
             raise UsageError(
-                f"{self.name}: say who may call: `tokens`, `authenticate`, or `anonymous: true` for everybody"
+                "say who may call: `tokens`, `authenticate`, or `anonymous: true` for everybody"
             )
         if isinstance(authenticate, str):
             authenticate = named(authenticate)
