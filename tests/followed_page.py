@@ -17,9 +17,12 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Timer
 
 FENCE = re.compile(r"^```(?P<info>[^\n`]+)\n(?P<text>.*?)^```[ ]*$", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"\w+ file: (?P<name>\S+)")
+LONGEST = 120.0
+"""Seconds after which a command that says no more is given up."""
 ANYTHING = "…"
 INTERRUPT = "^C"
 
@@ -95,9 +98,12 @@ def run(command: Command, folder: Path, environment: Mapping[str, str]) -> None:
         start_new_session=True,
     ) as child:
         assert child.stdout is not None
+        watch = Timer(LONGEST, child.kill)
+        watch.start()
         try:
             if command.after is not None:
-                seen = [line for line, _ in zip(child.stdout, command.printed, strict=False)]
+                # The lines last: of what is printed not one more is waited for.
+                seen = [line for _, line in zip(command.printed, child.stdout, strict=False)]
                 compare(command.words, "".join(seen), command.printed)
                 os.killpg(child.pid, signal.SIGINT)
             rest = child.stdout.read()
@@ -105,6 +111,7 @@ def run(command: Command, folder: Path, environment: Mapping[str, str]) -> None:
             compare(command.words, rest, wanted)
             assert child.wait() == code, f"$ {command.words} ended with {child.wait()}, not {code}:\n{rest}"
         finally:
+            watch.cancel()
             child.kill()
 
 

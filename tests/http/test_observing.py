@@ -17,7 +17,7 @@ from public_services import Greeter
 from rowstead.errors import UnreachableError
 from rowstead.service.database import DatabaseService
 from rowstead.service.http.health import Health
-from rowstead.service.http.metrics import Metrics
+from rowstead.service.http.metrics import Metrics, label
 from rowstead.service.service import Service
 
 TOKEN = "a-token-that-is-long"
@@ -122,7 +122,9 @@ def test_durations_are_counted_up_to_each_bound() -> None:
 
 def test_labels_are_escaped() -> None:
     metrics = Metrics()
-    assert metrics.text([("x", "help", (("name", 'a"b\\c\nd'),), 1)]).endswith('x{name="a\\"b\\\\c\\nd"} 1\n')
+    assert metrics.text([("x", "help", (label("name", 'a"b\\c\nd'),), 1)]).endswith(
+        'x{name="a\\"b\\\\c\\nd"} 1\n'
+    )
 
 
 def test_the_pool_of_each_database_is_told(postgres_url: str) -> None:

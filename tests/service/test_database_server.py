@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from rowstead.errors import PrivilegeError, RowsteadError, UnreachableError, ValidationError
-from rowstead.service import DatabaseService, SQLFunctionsRegistry, UserFunction
+from rowstead.service import App, DatabaseService, SQLFunctionsRegistry, UserFunction
 from rowstead.session import Trace
 from service.database_site import USERS, Doubled, Site, users
 
@@ -247,3 +249,16 @@ async def test_an_administrator_need_not_be_a_superuser(site: Site) -> None:
             async with DatabaseService(metadata=USERS, **settings) as db:
                 assert await db.fetch(sa.select(users)) == []
         site.clear()
+
+
+async def test_the_guides_settings_start_an_application(site: Site, tmp_path: Path) -> None:
+    settings = site.settings(password=123, init_db=True, init_tables=True, pool_size=4, extensions=["ltree"])
+    written = "".join(f"      {name}: {json.dumps(value)}\n" for name, value in settings.items())
+    file = tmp_path / "app.yaml"
+    file.write_text(f"settings:\n  services:\n    cls: DatabaseService\n    settings:\n{written}")
+    for _ in range(2):
+        async with App.from_yaml(file) as app:
+            db = app.services["db"]
+            assert isinstance(db, DatabaseService)
+            assert await db.fetchval("SELECT nlevel('a.b.c'::ltree)") == 3
+            assert await db.fetchval("SELECT current_user") == site.user

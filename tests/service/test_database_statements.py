@@ -55,12 +55,59 @@ async def test_rows_given_as_parameters_are_written_all_or_nothing(service: Data
     assert (await service.execute(sa.insert(tasks), [])).count == 0
 
 
+async def test_each_of_several_rows_has_its_own_columns(service: DatabaseService) -> None:
+    rows = [task(1), task(2, value=7), {"name": "t3", "id": 3, "active": False}]
+    assert (await service.execute(sa.insert(tasks), rows)).count == 3
+    found = sa.select(tasks.c.value, tasks.c.active).order_by(tasks.c.id)
+    assert [tuple(row.values()) for row in await service.fetch(found)] == [
+        (None, True),
+        (7, True),
+        (None, False),
+    ]
+    with pytest.raises(UndefinedColumnError, match="nam"):
+        await service.execute(sa.insert(tasks), [task(4), {"id": 5, "nam": "x"}])
+    assert await service.fetchval(COUNT) == 3
+
+
 async def test_several_rows_of_values_get_a_default_each(service: DatabaseService) -> None:
     statement = sa.insert(documents).values([{"state": "a"}, {"state": "b"}, {"state": "c"}])
     assert (await service.execute(statement)).count == 3
     ids = {row["id"] for row in await service.fetch(sa.select(documents.c.id))}
     assert len(ids) == 3
     assert {type(id) for id in ids} == {uuid.UUID}
+
+
+async def test_a_default_sees_the_row_that_it_is_for(service: DatabaseService) -> None:
+    def doubled(context: Any) -> int:
+        return 2 * context.get_current_parameters()["n"]
+
+    made = sa.Table(
+        "doubles",
+        sa.MetaData(),
+        sa.Column("n", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("two", sa.Integer, default=doubled),
+    )
+    service.add_table(made)
+    await service.create_tables()
+    await service.execute(sa.insert(made).values([{"n": 1}, {"n": 2}, {"n": 3}]))
+    await service.execute(sa.insert(made).values(n=4))
+    await service.execute(sa.insert(made), [{"n": 5}, {"n": 6}])
+    rows = await service.fetch(sa.select(made).order_by(made.c.n))
+    assert [(row["n"], row["two"]) for row in rows] == [(n, 2 * n) for n in range(1, 7)]
+
+
+async def test_a_statement_that_was_kept_takes_each_calls_values(service: DatabaseService) -> None:
+    await service.execute(sa.insert(tasks), [task(n, value=n % 2) for n in range(1, 6)])
+    for wanted in ([1], [2, 3], [], [4, 9, 5]):
+        for least in (0, 1):
+            found = sa.select(tasks.c.id).where(tasks.c.id.in_(wanted), tasks.c.value >= least)
+            rows = await service.fetch(found.order_by(tasks.c.id).limit(2))
+            assert [row["id"] for row in rows] == [n for n in sorted(wanted) if n < 6 and n % 2 >= least][:2]
+    for n in (1, 2):
+        changed = sa.update(tasks).where(tasks.c.id == n).values(name=f"new {n}")
+        assert (await service.execute(changed)).count == 1
+    names = await service.fetch(sa.select(tasks.c.name).where(tasks.c.id < 3).order_by(tasks.c.id))
+    assert [row["name"] for row in names] == ["new 1", "new 2"]
 
 
 async def test_an_update_fills_in_what_the_column_says(service: DatabaseService) -> None:
@@ -170,7 +217,7 @@ async def test_what_a_write_returns_is_read(service: DatabaseService) -> None:
         ("SELECT 1", {"nam": 1}, ValidationError, "no parameter 'nam'"),
         ("SELECT :name", {"name": 1, "nam": 1}, ValidationError, "did you mean 'name'"),
         ("SELECT 1", [1], ValidationError, ":name"),
-        ("SELECT :a", [{"a": 1}, {"b": 1}], ValidationError, "parameters 1"),
+        ("SELECT :a", [{"a": 1}, {"b": 1}], ValidationError, "no parameter 'b'"),
         ("SELECT 1", 7, ValidationError, "mapping"),
         ("BEGIN", None, UsageError, r"db\.begin\(\)"),
         (" commit", None, UsageError, r"db\.begin\(\)"),

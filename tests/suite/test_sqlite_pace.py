@@ -272,10 +272,39 @@ def test_one_look_at_who_pushed_aside_serves_for_a_moment_but_excuses_one_slow_w
     assert looks == 1
     # Pushed aside once; the look before that does not excuse the next one, which has no excuse.
     pace.begin()
-    now, switches = now + 0.0005, (0, 1)
+    now, switches = now + 0.0015, (0, 1)
     pace.end()
     assert pace.allows("a")
     pace.begin()
-    now += 0.0005
+    now += 0.0015
     pace.end()
     assert not pace.allows("a")
+
+
+def test_a_millisecond_of_slow_writes_is_forgiven_until_it_is_paid_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 100.0
+    for clock in ("monotonic", "perf_counter"):
+        monkeypatch.setattr(sqlite_pace, clock, lambda: now)
+    monkeypatch.setattr(sqlite_pace, "_switches", lambda: None)
+    monkeypatch.setattr(sqlite_pace, "QUICK", 0.0001)
+    pace = Pace()
+
+    def write(seconds: float) -> bool:
+        nonlocal now
+        pace.ran_in_thread("a", 0.00005)
+        pace.begin()
+        now += seconds
+        pace.end()
+        return pace.allows("a")
+
+    # One slow write behind each of another process's, far enough apart.
+    for _ in range(10):
+        assert write(0.0004)
+        now += PENALTY * 0.0004
+    assert write(0.0004)
+    assert write(0.0004)
+    assert not write(0.0004)
+    now += PENALTY * 0.0012
+    assert write(0.00005)

@@ -132,7 +132,9 @@ class SQLiteConnection:
         return self._db is not None and self._db.in_transaction
 
     def fetch(self, text: str, params: Sequence[Any]) -> list[Record]:
-        db = self._ready()
+        db = self._db
+        if db is None or self.stop or self._clock:  # `_ready`, as every read comes through here
+            db = self._ready()
         try:
             return db.execute(text, params).fetchall()
         except sqlite3.OperationalError as error:
@@ -145,7 +147,10 @@ class SQLiteConnection:
 
         Only for a read, or outside a transaction: a write that is broken off takes its transaction along.
         """
-        db = self._ready_for_quick()
+        db = self._db
+        if db is None or self.stop or self._clock or not self._quick:  # `_ready_for_quick`, as in `fetch`
+            db = self._ready_for_quick()
+        self._ticks = 0
         try:
             return db.execute(text, params).fetchall()
         except sqlite3.OperationalError as error:

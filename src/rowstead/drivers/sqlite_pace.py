@@ -1,9 +1,9 @@
 """Which writes are quick enough to run on the event loop's own thread.
 
 How long a commit takes is the disk's affair: some 10 microseconds in memory, 10 milliseconds on a disk
-that turns. So a statement earns its place on the loop by having been quick in the thread, and a slow
-one costs all of them theirs for twenty times as long as it held the loop: at most a twentieth of the
-loop's time is lost to slow commits, whatever the disk does. Knows no SQLite.
+that turns. So a statement earns its place on the loop by having been quick in the thread, and slow
+ones cost all of them theirs for twenty times as long as they held the loop: but for a millisecond, at
+most a twentieth of the loop's time is lost to slow commits, whatever the disk does. Knows no SQLite.
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ QUICK = 0.0001
 """Seconds that a quick write takes at most: about what waking the thread and the loop costs."""
 PENALTY = 20
 """How many times as long as a slow write took on the loop the next ones stay away from it."""
+FORGIVEN = 0.001
+"""Seconds of slow writes that together have no consequence yet, until they are paid for as above: the first
+write behind another process's is slow, and those after it are quick again."""
 FOLD_EVERY = 200
 """Quick writes after which one goes to the thread, which copies the log to the file on the way.
 
@@ -36,7 +39,7 @@ KNOWN_TEXTS = 1024
 class Pace:
     """Decides where a write runs, by how long those before it took."""
 
-    __slots__ = ("_away_until", "_looked", "_quick", "_since_fold", "_started", "_switches")
+    __slots__ = ("_away_until", "_looked", "_paid_at", "_quick", "_since_fold", "_started", "_switches")
 
     def __init__(self) -> None:
         self._quick: set[str] = set()
@@ -44,6 +47,8 @@ class Pace:
         self._since_fold = 0
         self._started = 0.0
         self._looked = 0.0
+        self._paid_at = 0.0
+        """When all slow writes so far will be made up for."""
         self._switches: tuple[int, int] | None = None
 
     def allows(self, text: str) -> bool:
@@ -69,9 +74,13 @@ class Pace:
         if seconds <= QUICK:
             return
         self._looked = 0.0  # one look excuses one slow write
-        if not _was_pushed_aside(self._switches, _switches()):
+        if _was_pushed_aside(self._switches, _switches()):
+            return
+        now = monotonic()
+        self._paid_at = max(self._paid_at, now) + PENALTY * seconds
+        if self._paid_at - now > PENALTY * FORGIVEN:
             self._quick.clear()
-            self._away_until = monotonic() + PENALTY * seconds
+            self._away_until = self._paid_at
 
     def forget(self, text: str) -> None:
         """This one was long, or had to wait: it must be quick in the thread again first."""

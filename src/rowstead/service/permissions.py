@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import sqlalchemy as sa
@@ -66,7 +67,7 @@ class PermHook:
     def _modify(self) -> str:
         return self.permission_modify or f"{self.name}.modify_others"
 
-    @property
+    @cached_property
     def _owner(self) -> sa.Column[Any]:
         columns = {column.name: column for column in self.table.columns}
         if self.permission_column not in columns:

@@ -7,9 +7,11 @@ everywhere in the core; SQLAlchemy only spells. What a table's columns are fille
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from threading import Lock
 from typing import Any, Protocol, TypeAlias, cast
 
 import sqlalchemy as sa
@@ -74,11 +76,13 @@ def written(sql: Any, params: Parameters, target: Target) -> Plan[Result]:
     ends a transaction.
     """
     if params is None or isinstance(params, Mapping):
-        return _once(Statement(sql, params or {}, target), params or {})
+        return _once(*_statement(sql, params or {}, target), params or {})
     rows = list(_checked(params))
     if not rows:
         return _nothing()
-    return _for_each(Statement(sql, rows[0], target), rows)
+    by_names = {frozenset(row): row for row in rows}
+    spelled = {names: _statement(sql, row, target) for names, row in by_names.items()}
+    return _for_each([(*spelled[frozenset(row)], row) for row in rows], len(spelled) == 1)
 
 
 def _checked(params: Any) -> Iterable[Mapping[str, Any]]:
@@ -87,18 +91,13 @@ def _checked(params: Any) -> Iterable[Mapping[str, Any]]:
             f"parameters are a mapping, or a list of mappings for a statement that runs several times, "
             f"not {type(params).__name__}"
         )
-    names: set[str] | None = None
-    for place, row in enumerate(cast("Sequence[Any]", params)):
+    for row in cast("Sequence[Any]", params):
         if not isinstance(row, Mapping):
             raise ValidationError(
                 "a statement's parameters have names: write `:name` in its text and give {'name': value}, "
                 f"not {type(row).__name__}"
             )
-        given = cast("Mapping[str, Any]", row)
-        names = set(given) if names is None else names
-        if set(given) != names:
-            raise ValidationError(f"parameters {place} have other names than the first, which all share")
-        yield given
+        yield cast("Mapping[str, Any]", row)
 
 
 def _nothing() -> Plan[Result]:
@@ -106,34 +105,65 @@ def _nothing() -> Plan[Result]:
     return Result()
 
 
-def _once(statement: Statement, params: Mapping[str, Any]) -> Plan[Result]:
-    given: RawRecords = yield statement.call(params)
+def _once(statement: Statement, own: Own, params: Mapping[str, Any]) -> Plan[Result]:
+    given: RawRecords = yield statement.call(params, own)
     return statement.result(given)
 
 
-def _for_each(statement: Statement, rows: Sequence[Mapping[str, Any]]) -> Plan[Result]:
-    if statement.gives_rows or statement.varies:
-        return (yield Atomic(_one_by_one(statement, rows)))
-    calls = [statement.call(row) for row in rows]
+def _for_each(runs: Sequence[tuple[Statement, Own, Mapping[str, Any]]], alike: bool) -> Plan[Result]:
+    statement = runs[0][0]
+    if not alike or statement.gives_rows or statement.varies:
+        return (yield Atomic(_one_by_one(runs)))
+    calls = [statement.call(row, own) for _, own, row in runs]
     return Result(count=(yield Many(calls[0].text, [call.params for call in calls])))
 
 
-def _one_by_one(statement: Statement, rows: Sequence[Mapping[str, Any]]) -> Plan[Result]:
+def _one_by_one(runs: Sequence[tuple[Statement, Own, Mapping[str, Any]]]) -> Plan[Result]:
     together, count = list[dict[str, Any]](), 0
-    for row in rows:
-        given = statement.result((yield statement.call(row)))
+    for statement, own, row in runs:
+        given = statement.result((yield statement.call(row, own)))
         together += given.rows
         count += given.count
     return Result(together, count)
 
 
-class Statement:
-    """One statement, spelled for parameters of these names. Raises as `written` does."""
+Own: TypeAlias = Sequence[Any] | None
+"""The parameters that stand in a statement with values, where its text is one that was kept."""
 
-    def __init__(self, sql: Any, params: Mapping[str, Any], target: Target) -> None:
+MAX_KEPT = 256
+"""Statements that are kept for all handles, the latest used."""
+_KEPT: OrderedDict[Any, Statement] = OrderedDict()
+_KEEPING = Lock()
+
+
+def _statement(sql: Any, params: Mapping[str, Any], target: Target) -> tuple[Statement, Own]:
+    """The statement, which is spelled once for all that differ by nothing but values."""
+    element = _element(sql)
+    names = tuple(params) if isinstance(element, (sa.Insert, sa.Update)) and params else None
+    make_key = getattr(element, "_generate_cache_key", None)
+    cache_key: Any = make_key() if make_key is not None else None
+    if cache_key is None:
+        return Statement(element, names, target, None), None
+    key = (target, names, cache_key.key)
+    with _KEEPING:
+        known = _KEPT.get(key)
+        if known is not None:
+            _KEPT.move_to_end(key)
+            return known, cache_key.bindparams
+    known = Statement(element, names, target, cache_key)
+    with _KEEPING:
+        _KEPT[key] = known
+        if len(_KEPT) > MAX_KEPT:
+            _KEPT.popitem(last=False)
+    return known, cache_key.bindparams
+
+
+class Statement:
+    """One statement, spelled; `names` are those of the columns that parameters fill. Raises as `written`."""
+
+    def __init__(self, element: Any, names: Sequence[str] | None, target: Target, cache_key: Any) -> None:
         self._target = target
-        element = _element(sql)
-        self._compiled = compiled = _compiled(element, params, target)
+        self._compiled = compiled = _compiled(element, names, target, cache_key)
         self._decode = returned_decoder if _writes(compiled) else decoder
         self._word = raw.first_word(compiled.string)
         if self._word in raw.CONTROL:
@@ -144,36 +174,47 @@ class Statement:
         table: Any = element.table if isinstance(element, (sa.Insert, sa.Update, sa.Delete)) else None
         self._table: str | None = getattr(table, "name", None)
         self._columns = None if table is None else tuple(table.c.keys())
+        self._has_rows = bool(getattr(element, "_multi_values", ()))
         self._encoders: dict[str, Encode | None] = {}
-
-    @property
-    def gives_rows(self) -> bool:
+        self._readers: dict[tuple[str, ...], Callable[[Record], dict[str, Any]]] = {}
+        self.gives_rows = self._gives_rows()
         """Whether it may be a query, or a write that returns."""
+        self.varies = bool(compiled.post_compile_params or compiled.literal_execute_params)
+        """Whether its text depends on its values: a list that is written out."""
+
+    def _gives_rows(self) -> bool:
         if self._word not in _WRITING:
             return True
         return bool(self._compiled._result_columns) or "returning" in self._compiled.string.lower()  # pyright: ignore[reportPrivateUsage]
 
-    @property
-    def varies(self) -> bool:
-        """Whether its text depends on its values: a list that is written out."""
-        return bool(self._compiled.post_compile_params)
-
-    def call(self, params: Mapping[str, Any]) -> Call[Any]:
-        """One execution."""
+    def call(self, params: Mapping[str, Any], own: Own) -> Call[Any]:
+        """One execution, with these values and the statement's own."""
         self._check_names(params)
-        values = self._filled(dict(params))
+        compiled = self._compiled
         try:
-            state = self._compiled.construct_expanded_state(values, escape_names=False)
+            values = compiled.construct_params(
+                self._filled(dict(params), own), own, escape_names=False, _no_postcompile=True
+            )
+            text, names = compiled.string, compiled.positiontup or ()
+            expansion: Mapping[str, list[str]] = {}
+            if self.varies:
+                state = compiled._process_parameters_for_postcompile(values)  # pyright: ignore[reportPrivateUsage]
+                text, names, expansion = state.statement, state.positiontup or (), state.parameter_expansion
+                values = state.parameters
         except (exc.InvalidRequestError, exc.StatementError) as error:
             raise ValidationError(_first_line(error)) from error
-        encoders = self._encoders | self._expanded(state.parameter_expansion)
-        bound = [self._encoded(name, state.parameters[name], encoders) for name in state.positiontup or ()]
-        writes = _writes(self._compiled) or self._word not in raw.READS
-        return Call(state.statement, bound, writes=writes, raw=True, table=self._table)
+        of_lists = self._expanded(expansion)
+        bound = [self._encoded(name, values[name], of_lists) for name in names]
+        writes = _writes(compiled) or self._word not in raw.READS
+        return Call(text, bound, writes=writes, raw=True, table=self._table)
 
     def result(self, given: RawRecords) -> Result:
         """What it gave, decoded."""
-        rows = list(map(self._row(given.columns), given.records))
+        columns = tuple(given.columns)
+        read = self._readers.get(columns)
+        if read is None:
+            read = self._readers[columns] = self._row(columns)
+        rows = list(map(read, given.records))
         return Result(rows, len(rows) if given.count < 0 else given.count)
 
     def _check_names(self, params: Mapping[str, Any]) -> None:
@@ -186,26 +227,30 @@ class Statement:
                 f"the statement has no parameter {name!r}; {did_you_mean(str(name), self._known)}"
             )
 
-    def _filled(self, values: dict[str, Any]) -> dict[str, Any]:
+    def _filled(self, values: dict[str, Any], own: Own) -> dict[str, Any]:
         """With the defaults that Python computes for this row or these rows."""
         compiled = self._compiled
         if not compiled.prefetch:
             return values
-        row = _Row({**compiled.construct_params(values, _check=False), **values})
-        inserts = compiled.isinsert
+        row = _Row({**compiled.construct_params(values, own, _check=False), **values}, self._has_rows)
         for column in compiled.prefetch:
-            default: Any = column.default if inserts else column.onupdate
+            default: Any = column.default if compiled.isinsert else column.onupdate
             name: str = compiled._within_exec_param_key_getter(column)  # pyright: ignore[reportPrivateUsage]
+            of_several: Any = column if getattr(column, "_is_multiparam_column", False) else None
+            row.number = 0 if of_several is None else of_several.index + 1
             value = default.arg(row) if default.is_callable else default.arg
             if value is not None:
                 values[name] = row.current_parameters[name] = value
         return values
 
-    def _encoded(self, name: str, value: Any, encoders: dict[str, Encode | None]) -> Any:
-        if name not in encoders:
+    def _encoded(self, name: str, value: Any, of_lists: Mapping[str, Encode | None]) -> Any:
+        if name in of_lists:
+            encode = of_lists[name]
+        elif name in self._encoders:
+            encode = self._encoders[name]
+        else:
             bind = self._compiled.binds[name]
-            encoders[name] = self._encoders[name] = self._encoder(bind, bind.type)
-        encode = encoders[name]
+            encode = self._encoders[name] = self._encoder(bind, bind.type)
         return value if encode is None else encode(value)
 
     def _expanded(self, expansion: Mapping[str, list[str]]) -> dict[str, Encode | None]:
@@ -252,16 +297,23 @@ class Statement:
 class _Row:
     """What SQLAlchemy shows to a default's function: the values of the row that it is for."""
 
-    def __init__(self, values: dict[str, Any]) -> None:
+    def __init__(self, values: dict[str, Any], one_of_several: bool) -> None:
         self.current_parameters = values
+        self.number = 0
+        self._one_of_several = one_of_several
 
     def get_current_parameters(self, isolate_multiinsert_groups: bool = True) -> Mapping[str, Any]:
-        return self.current_parameters
+        """All values; of an INSERT that writes out several rows those of this one, by the columns' names."""
+        if not (isolate_multiinsert_groups and self._one_of_several):
+            return self.current_parameters
+        ending = f"_m{self.number}"
+        here = ((name, value) for name, value in self.current_parameters.items() if name.endswith(ending))
+        return {name.removesuffix(ending): value for name, value in here}
 
 
 def _element(sql: Any) -> Any:
     if isinstance(sql, str):
-        return sa.text(sql)
+        return _text(sql)
     if not isinstance(sql, sa.sql.expression.Executable):
         raise UsageError(
             f"a statement is one of SQLAlchemy's, as sa.select(…), or text with :name parameters, not "
@@ -273,11 +325,16 @@ def _element(sql: Any) -> Any:
     return sql
 
 
-def _compiled(element: Any, params: Mapping[str, Any], target: Target) -> SQLCompiler:
-    is_insert_or_update = isinstance(element, (sa.Insert, sa.Update))
-    names = list(params) if is_insert_or_update and params else None
+@lru_cache(maxsize=MAX_KEPT)
+def _text(sql: str) -> sa.TextClause:
+    return sa.text(sql)
+
+
+def _compiled(element: Any, names: Sequence[str] | None, target: Target, cache_key: Any) -> SQLCompiler:
+    columns = None if names is None else list(names)
+    spelling = _spelling(target.dialect, target.paramstyle)
     try:
-        return element.compile(dialect=_spelling(target.dialect, target.paramstyle), column_keys=names)
+        return element.compile(dialect=spelling, column_keys=columns, cache_key=cache_key)
     except exc.CompileError as error:
         raise ValidationError(_first_line(error)) from error
 

@@ -8,7 +8,7 @@ from time import monotonic
 from typing import Any
 
 from rowstead.service.http.log import ERRORS
-from rowstead.service.http.metrics import Labels
+from rowstead.service.http.metrics import Labels, label
 from rowstead.session import Session as DatabaseSession
 
 PATIENCE = 5.0
@@ -54,7 +54,7 @@ class Health:
                 continue
             states = {"busy": pool.size - pool.idle, "idle": pool.idle, "awaited": pool.waiting}
             for state, number in states.items():
-                labels = (("database", name), ("state", state))
+                labels = (label("database", name), label("state", state))
                 yield "rowstead_pool_connections", "Connections, and calls that wait for one", labels, number
 
 

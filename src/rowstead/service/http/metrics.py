@@ -16,8 +16,15 @@ BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0
 OK = "OK"
 """The outcome of a call that succeeded; else the error's code."""
 
-Labels: TypeAlias = tuple[tuple[str, str], ...]
+Labels: TypeAlias = tuple[str, ...]
+"""Each as it is written, see `label`."""
 Sample: TypeAlias = tuple[str, Labels, float]
+
+
+def label(name: str, value: str) -> str:
+    """A label of a sample."""
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'{name}="{escaped}"'
 
 
 class Durations:
@@ -67,30 +74,26 @@ class Metrics:
 
     def _calls(self) -> Iterator[Sample]:
         for (method, outcome), number in sorted(self.calls.items()):
-            yield "", (("method", method), ("outcome", outcome)), number
+            yield "", (label("method", method), label("outcome", outcome)), number
 
     def _refused(self) -> Iterator[Sample]:
         for code, number in sorted(self.refused.items()):
-            yield "", (("code", code),), number
+            yield "", (label("code", code),), number
 
     def _durations(self) -> Iterator[Sample]:
         for method, durations in sorted(self.durations.items()):
-            label = ("method", method)
+            of_method = label("method", method)
             number = 0
             for bound, count in zip((*BOUNDS, float("inf")), durations.counts, strict=True):
                 number += count
-                yield "_bucket", (label, ("le", "+Inf" if bound == float("inf") else str(bound))), number
-            yield "_sum", (label,), durations.total
-            yield "_count", (label,), number
+                yield "_bucket", (of_method, f'le="{"+Inf" if bound == float("inf") else bound}"'), number
+            yield "_sum", (of_method,), durations.total
+            yield "_count", (of_method,), number
 
 
 def _family(name: str, kind: str, about: str, samples: Iterable[Sample]) -> Iterator[str]:
     yield f"# HELP {name} {about}"
     yield f"# TYPE {name} {kind}"
     for suffix, labels, value in samples:
-        told = ",".join(f'{label}="{_escaped(text)}"' for label, text in labels)
-        yield f"{name}{suffix}{{{told}}} {value:.9g}" if told else f"{name}{suffix} {value:.9g}"
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+        told = f"{{{','.join(labels)}}}" if labels else ""
+        yield f"{name}{suffix}{told} {value:.15g}"

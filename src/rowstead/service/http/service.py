@@ -68,9 +68,7 @@ class HTTPService(Service):
         if authenticate is not None and tokens is not None:
             raise UsageError("give `authenticate` or `tokens`, not both")
         if authenticate is None and tokens is None and not anonymous:
-            raise UsageError(
-                "say who may call: `tokens`, `authenticate`, or `anonymous: true` for everybody"
-            )
+            raise UsageError("say who may call: `tokens`, `authenticate`, or `anonymous: true` for everybody")
         if isinstance(authenticate, str):
             authenticate = named(authenticate)
         self.authenticate: Authenticate = authenticate or (nobody if tokens is None else Tokens(tokens))
