@@ -1,4 +1,4 @@
-"""Write the tables of docs/ that are made from the code: the operators, and the stored forms on SQLite.
+"""Write the tables of docs/ that are made from the code: operators, bounds, and the stored forms on SQLite.
 
     python scripts/make_docs.py            writes them
     python scripts/make_docs.py --check    writes nothing; exit code 1 when a table is out of date
@@ -8,9 +8,11 @@ A table stands between `<!-- made by scripts/make_docs.py: NAME -->` and `<!-- e
 
 from __future__ import annotations
 
+import ast
 import datetime
 import decimal
 import enum
+import inspect
 import json
 import re
 import sys
@@ -21,10 +23,12 @@ from typing import Any
 
 from pydantic import AwareDatetime, BaseModel
 
-from rowstead import Row, ValidationError
+from rowstead import STRANGER, Row, ValidationError
 from rowstead.dialects import POSTGRESQL, SQLITE
+from rowstead.language.conditions import read
 from rowstead.language.operators import OPERATORS, Operator
 from rowstead.rows.compose import first_call
+from rowstead.service.policy import Limits
 from rowstead.statements.compiled import Compiler
 from rowstead.tables.schema import column_of
 from rowstead.values.encoders import SQLITE_CODEC, encoder
@@ -59,17 +63,53 @@ PATTERNS: Mapping[str, str] = {
 
 
 def operators() -> list[str]:
-    """A line for each operator: its spellings, an example, and its SQL on both databases."""
-    lines = ["| operator | example | PostgreSQL | SQLite | None |", "| --- | --- | --- | --- | --- |"]
+    """A line for each operator: its spellings, an example, its SQL on both databases, and who may use it."""
+    lines = [
+        "| operator | example | PostgreSQL | SQLite | None | strangers |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
     for operator in OPERATORS.values():
         names = ", ".join(f"`{name}`" for name in (operator.name, *operator.spellings))
         column = "name" if operator.text_only else "age"
         operand = PATTERNS.get(operator.name) if operator.text_only else OPERANDS[operator.takes]
         shown = '{"table": Person, …}' if operator.takes == "query" else json.dumps(operand)
         example = f'`{{"{column}": {{"{operator.name}": {shown}}}}}`'
-        cells = [_where(compiler, {column: {operator.name: operand}}) for compiler in COMPILERS]
-        lines.append(f"| {names} | {example} | {cells[0]} | {cells[1]} | {_on_none(operator)} |")
+        condition = {column: {operator.name: operand}}
+        cells = [*(_where(compiler, condition) for compiler in COMPILERS), _on_none(operator)]
+        cells.append("yes" if _is_allowed(condition) else "no")
+        lines.append(f"| {names} | {example} | {' | '.join(cells)} |")
     return lines
+
+
+def _is_allowed(condition: dict[str, Any]) -> bool:
+    """Whether a stranger may say this."""
+    try:
+        read(condition, Person.__rowstead__(), access=STRANGER)
+    except ValidationError:
+        return False
+    return True
+
+
+def bounds() -> list[str]:
+    """A line for each bound of a service: the usual, and what it bounds, as `Limits` says."""
+    said = ast.parse(inspect.getsource(Limits)).body[0]
+    assert isinstance(said, ast.ClassDef)
+    lines = ["| attribute | unless said otherwise | |", "| --- | --- | --- |"]
+    for statement, behind in zip(said.body, [*said.body[1:], None], strict=True):
+        if not isinstance(statement, ast.AnnAssign) or not isinstance(statement.target, ast.Name):
+            continue
+        name = statement.target.id
+        value = getattr(Limits, name)
+        shown = f"{value:,}" if type(value) is int else str(value)
+        lines.append(f"| `{name}` | {shown} | {_docstring(behind)} |")
+    return lines
+
+
+def _docstring(statement: ast.stmt | None) -> str:
+    """What stands behind an attribute, in one line."""
+    if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
+        return " ".join(str(statement.value.value).split())
+    return ""
 
 
 def _where(compiler: Compiler, where: dict[str, Any]) -> str:
@@ -129,6 +169,7 @@ def stored_forms() -> list[str]:
 
 TABLES: Mapping[str, tuple[str, Callable[[], list[str]]]] = {
     "operators": ("docs/conditions.md", operators),
+    "bounds": ("docs/service/conditions.md", bounds),
     "stored forms": ("docs/types.md", stored_forms),
 }
 

@@ -5,6 +5,7 @@ at the top level is allowed. What stands after the word changes that:
 
     ```python continued                      goes on in the namespace and folder of the block before
     ```python norun: needs a PostgreSQL      is only compiled; the reason is required
+    ```python file: tasks.py                 likewise: a file of a page that is followed, see `followed_page`
 
 A block that does not say `norun` must run on SQLite, with nothing but Rowstead. Blocks with models or
 services run in a process of their own: a process has one registry of each, and pages may call theirs alike.
@@ -28,6 +29,9 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parent.parent
+FOLLOWED = {"docs/service/http.md", "docs/service/tutorial.md"}
+"""Pages that a test follows from top to bottom, which may have blocks that are files."""
+FILE = re.compile(r"^```\w+ file: ", re.M)
 FENCE = re.compile(r"^(?P<indent> *)```(?P<info>[^\n`]*)\n(?P<text>.*?)^(?P=indent)```[ ]*$", re.M | re.S)
 ALONE = ("rowstead.repository", "rowstead.service")
 """What makes a block run in a process of its own."""
@@ -72,9 +76,10 @@ def fence_says(words: str, where: str) -> tuple[bool, str | None]:
     if words in ("", "continued"):
         return words == "continued", None
     kind, _, reason = words.partition(":")
-    if kind.strip() != "norun" or not reason.strip():
+    if kind.strip() not in ("norun", "file") or not reason.strip():
         raise BadFence(
-            f"{where}: a fence says `python`, `python continued` or `python norun: reason`, not {words!r}"
+            f"{where}: a fence says `python`, `python continued`, `python norun: reason` or "
+            f"`python file: name`, not {words!r}"
         )
     return False, reason.strip()
 
@@ -140,6 +145,13 @@ def run_alone(chain: list[Snippet], folder: Path) -> None:
     words = [sys.executable, "-W", "error", __file__, chain[0].file, str(chain[0].line), str(folder)]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_only_pages_that_are_followed_have_files() -> None:
+    with_files = {
+        str(document.relative_to(ROOT)) for document in documents() if FILE.search(document.read_text())
+    }
+    assert with_files == FOLLOWED
 
 
 def test_the_readme_shows_python() -> None:
@@ -217,7 +229,7 @@ async def test_a_block_that_is_not_run_must_still_be_python(tmp_path: Path) -> N
         await run(chain, tmp_path)
 
 
-@pytest.mark.parametrize("words", ["norun", "norun:", "skip", "continue", "continued norun: x"])
+@pytest.mark.parametrize("words", ["norun", "norun:", "file:", "skip", "continue", "continued norun: x"])
 def test_a_fence_that_says_something_else_is_refused(words: str) -> None:
     with pytest.raises(BadFence, match=r"x\.md:1: a fence says"):
         list(snippets(f"```python {words}\n```\n", "x.md"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import types
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from http_server import FREE, Server, request, running
 from public_services import Greeter
 from rowstead.errors import UnreachableError, UsageError, ValidationError
-from rowstead.service.http import HTTPService, Incoming, Tokens, Unauthenticated
+from rowstead.service.http import HTTPService, Incoming, Limits, Tokens, Unauthenticated
 from rowstead.service.sessions import Session
 
 ADA, EVE = "ada-has-a-long-token", "eve-has-a-long-token"
@@ -120,6 +121,16 @@ def test_a_function_that_fails_lets_nobody_in_and_tells_nothing(
         for answer in (server.post(request("greeter.who")), server.ask("/openrpc.json")):
             assert (answer.status, answer.code) == (status, code)
             assert b"secret" not in answer.body
+
+
+def test_a_function_that_does_not_end_is_not_waited_for() -> None:
+    async def authenticate(_request: Incoming) -> Session | None:
+        return await asyncio.get_running_loop().create_future()
+
+    limits = Limits(call_seconds=0.1)
+    with running(limits, services=[Greeter()], authenticate=authenticate) as server:
+        answer = server.post(request("greeter.who"))
+    assert (answer.status, answer.code) == (504, "CALL_TIMEOUT")
 
 
 def test_a_function_is_named_by_its_module(monkeypatch: pytest.MonkeyPatch) -> None:

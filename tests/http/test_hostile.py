@@ -255,6 +255,42 @@ def test_what_is_left_of_a_refused_body_is_not_read(server: Server) -> None:
                 connection.sendall(b"x" * 65536)
 
 
+def test_a_client_that_asks_before_it_sends_is_told(server: Server) -> None:
+    """`Expect: 100-continue`: one whose body would be refused does not send it."""
+    with server.connect() as connection:
+        connection.sendall(head(10**9, "expect: 100-continue"))
+        assert read_answer(connection).code == "BODY_TOO_LARGE"
+    with server.connect() as connection:
+        connection.sendall(head(len(CALL), "expect: 100-continue"))
+        assert connection.recv(1000).startswith(b"HTTP/1.1 100 ")
+        connection.sendall(CALL)
+        assert read_answer(connection).json["result"] == "Hello, Ada"
+
+
+@pytest.mark.parametrize("name", ["x" * 400_000, "greeter." + "\U0001f600" * 40_000])
+def test_a_huge_name_costs_no_more_than_a_short_one(server: Server, name: str) -> None:
+    answer = server.post({**request(name), "params": {name: 1}})
+    assert answer.code == "METHOD_NOT_FOUND"
+    assert len(answer.body) < 1000
+    answer = server.post({**request("greeter.add"), "params": {name: 1}})
+    assert answer.code == "INVALID_PARAMS"
+    assert len(answer.body) < 2000
+
+
+def test_a_client_that_sends_too_much_reads_why(server: Server) -> None:
+    """Though the answer comes before it has sent all of it. Where all was read the connection goes on."""
+    for size in (1_000_001, 1_500_000):
+        answer = server.send(CALL + b" " * (size - len(CALL)))
+        assert (answer.status, answer.code) == (413, "BODY_TOO_LARGE")
+    connection = http.client.HTTPConnection(server.host, server.port, timeout=30)
+    for body, status in ((b"{", 400), (b"[]", 400), (CALL, 200)):
+        connection.request("POST", "/rpc", body, {"content-type": "application/json"})
+        response = connection.getresponse()
+        assert (response.status, response.will_close) == (status, False)
+        response.read()
+    connection.close()
+
+
 def test_more_connections_than_allowed_are_refused() -> None:
     with running(Limits(rate=None, connections=3), services=[Greeter()]) as server:
         held = [server.connect() for _ in range(3)]

@@ -229,6 +229,13 @@ def test_services_that_are_not_public_and_other_attributes_are_not_reached(
     assert server.fails(method).code == "METHOD_NOT_FOUND"
 
 
+def test_a_huge_name_of_a_column_is_cut(server: Server) -> None:
+    for named in ({"conditions": {"x" * 100_000: 1}}, {"columns": ["x" * 100_000]}, {"sort": "x" * 100_000}):
+        error = server.fails("things.list", **named)
+        assert error.number == -32602
+        assert len(str(error)) + len(repr(error.data)) < 1000
+
+
 def test_a_connection_cannot_be_given(server: Server) -> None:
     error = server.fails("things.get", id="a", _connection={"session": 1})
     assert str(error).startswith("there is no parameter '_connection'")

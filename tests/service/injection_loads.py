@@ -11,7 +11,8 @@ import itertools
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
-from service.injection_positions import ROW, Services
+from service.injection_names import ROW
+from service.injection_positions import Services
 
 Call = Callable[[Services], Awaitable[Any]]
 LARGE = 20_000
@@ -168,6 +169,7 @@ REFUSED: Mapping[str, Call] = {
     },
     **{f"limit of a walk {n!r}": walked(limit=n) for n in (-1, 0, "10", 1.5, True, NAN)},
     **{f"offset of a walk {n!r}": walked(offset=n) for n in (-1, "10", 1.5, True, NAN)},
+    **{f"connection {c!r}": listed(_connection=c) for c in (5, True, [], {}, {"session": 1})},
     # Ids.
     **{f"id {i!r}": got(i) for i in ([], {}, [1], (), {"title": 1}, NAN, "x", b"x")},
     **{

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.schema import CreateTable
 
 from rowstead import DB
 from rowstead.errors import (
@@ -197,10 +198,27 @@ async def test_text_runs_once_for_each_of_several_parameters(service: DatabaseSe
 
 async def test_text_with_named_columns_is_read_by_their_types(service: DatabaseService) -> None:
     await service.execute(sa.insert(documents).values(**DOCUMENT))
-    text = sa.text("SELECT made, price AS cost FROM documents").columns(
-        made=sa.DateTime, cost=sa.Numeric(12, 2)
+    both = {"made": DOCUMENT["made"], "cost": DOCUMENT["price"]}
+    text = sa.text("SELECT price AS cost, made FROM documents")
+    assert await service.fetchrow(text.columns(made=sa.DateTime, cost=sa.Numeric(12, 2))) == both
+    assert (
+        await service.fetchrow(
+            text.columns(sa.Column("cost", sa.Numeric(12, 2)), sa.Column("made", sa.DateTime))
+        )
+        == both
     )
-    assert await service.fetchrow(text) == {"made": DOCUMENT["made"], "cost": DOCUMENT["price"]}
+    assert (
+        await service.fetchval(sa.text("SELECT made FROM documents").columns(made=sa.DateTime))
+        == both["made"]
+    )
+
+
+async def test_a_function_alone_is_a_query_and_ddl_a_statement(service: DatabaseService) -> None:
+    assert await service.fetchval(sa.func.lower("ABC", type_=sa.String)) == "abc"
+    made = sa.Table("later", sa.MetaData(), sa.Column("n%", sa.Integer, key="n"))
+    assert (await service.execute(CreateTable(made))).rows == []
+    await service.execute(sa.insert(made).values(n=1))
+    assert await service.fetch(sa.select(made)) == [{"n": 1}]
 
 
 async def test_what_a_write_returns_is_read(service: DatabaseService) -> None:
@@ -217,7 +235,7 @@ async def test_what_a_write_returns_is_read(service: DatabaseService) -> None:
         ("SELECT 1", {"nam": 1}, ValidationError, "no parameter 'nam'"),
         ("SELECT :name", {"name": 1, "nam": 1}, ValidationError, "did you mean 'name'"),
         ("SELECT 1", [1], ValidationError, ":name"),
-        ("SELECT :a", [{"a": 1}, {"b": 1}], ValidationError, "no parameter 'b'"),
+        ("SELECT :a", [{"a": "x"}, {"b": "x"}], ValidationError, "no parameter 'b'"),
         ("SELECT 1", 7, ValidationError, "mapping"),
         ("BEGIN", None, UsageError, r"db\.begin\(\)"),
         (" commit", None, UsageError, r"db\.begin\(\)"),

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 # ruff: noqa: RUF012  (as the guide writes them)
+from pathlib import Path
 from time import time
 from typing import Any, TypedDict
 
 import pytest
 import sqlalchemy as sa
 
-from rowstead import DB
-from rowstead.service import DatabaseService, PublicInterface, SQLService, ValidationError, session
+from rowstead import DB, UsageError
+from rowstead.service import App, DatabaseService, PublicInterface, SQLService, ValidationError, session
+from rowstead.service.registry import ServiceRegistry
+from service.conftest import Place
 from service.services import Tasks, some
 from service.tables import my_table, tasks
 
@@ -179,3 +182,43 @@ async def test_a_database_service_may_stand_in_for_the_handle(db: DB) -> None:
             await my_service.delete("a", _connection=connection)
             assert not await my_service.exists("a", _connection=connection)
         assert await my_service.count() == 0
+
+
+class Stock(SQLService[str, MyType], PublicInterface):
+    # A table of its own: that of an application is made by it.
+    table = sa.Table(
+        "stock",
+        sa.MetaData(),
+        sa.Column("id", sa.String(100), primary_key=True),
+        sa.Column("value", sa.INTEGER),
+    )
+
+
+async def test_create_sql_services(db: DB, place: Place, tmp_path: Path) -> None:
+    registry = ServiceRegistry()
+    registry.register(Stock)
+    file = tmp_path / "settings.yml"
+    file.write_text(
+        f"""
+        services:
+          - cls: Stock
+          - cls: DatabaseService
+            settings:
+              url: {place.url}
+              init_db: False
+          - cls: Stock
+            name: the_same
+            settings:
+              database: db
+        """
+    )
+    async with App.from_yaml(file, registry=registry) as app:
+        stock, same = app.services["Stock"], app.services["the_same"]
+        assert isinstance(stock, Stock)
+        assert isinstance(same, Stock)
+        # The table was registered, and made.
+        await stock.create({"id": "a", "value": 1}, columns=[])
+        assert await same.get("a") == {"id": "a", "value": 1}
+        assert await db.fetchval("SELECT value FROM stock") == 1
+    with pytest.raises(UsageError):
+        await stock.get("a")

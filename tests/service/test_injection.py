@@ -19,6 +19,7 @@ from faults.corpus_of_injections import some, written
 from faults.figures import record_figure, size
 from faults.injection_runs import Found, NamePosition, corpus, names_through, values_through
 from rowstead import DB, ValidationError
+from service import injection_names as names
 from service import injection_positions as positions
 from service.injection_control import (
     Pasted,
@@ -109,20 +110,20 @@ async def sent_by(wire: Wire, several: Sequence[NamePosition], text: str) -> set
 
 def meant(position: NamePosition, text: str) -> bool:
     """Whether a position of a name rightly takes this string."""
-    in_words = (positions.sort_in_words, positions.sort_in_a_list)
+    in_words = (names.sort_in_words, names.sort_in_a_list)
     return position in in_words and MEANINGLESS.fullmatch(text) is not None
 
 
 async def test_a_string_as_a_name_is_refused_before_anything_is_sent(wire: Wire) -> None:
     # "*" is a word of ours, where columns or conditions stand.
-    strings = [text for text in corpus() if text != positions.EVERY]
+    strings = [text for text in corpus() if text != names.EVERY]
     await wire.services.people.list()
     harmless = frozenset(wire.sent)
     found = await names_through(
         wire.services,
         wire.sent,
         strings,
-        positions.NAMES,
+        names.NAMES,
         refusal=ValidationError,
         meant=meant,
         harmless=harmless,
@@ -132,7 +133,7 @@ async def test_a_string_as_a_name_is_refused_before_anything_is_sent(wire: Wire)
         f"service, injection corpus as names, {wire.backend.name}: statements sent, calls accepted, "
         "canaries dead",
         f"{len(found.changed)}, {len(found.wrong)}, {int(not alive)} in {found.calls:,} calls "
-        f"({len(strings):,} strings, {len(positions.NAMES)} positions)",
+        f"({len(strings):,} strings, {len(names.NAMES)} positions)",
         "0, 0, 0",
         f"the line `control: a service that pastes names, {wire.backend.name}`",
     )
@@ -145,16 +146,16 @@ async def test_a_name_of_another_table_or_of_a_hidden_column_is_refused_as_one_t
     wire: Wire,
 ) -> None:
     tables = positions.METADATA.sorted_tables
-    names = ["alive", "user_id", *(table.name for table in tables)]
-    names += [f"{table.name}.{column.name}" for table in tables for column in table.c]
+    there = ["alive", "user_id", *(table.name for table in tables)]
+    there += [f"{table.name}.{column.name}" for table in tables for column in table.c]
     found = await names_through(
-        wire.services, wire.sent, names, positions.NAMES, refusal=ValidationError, meant=never
+        wire.services, wire.sent, there, names.NAMES, refusal=ValidationError, meant=never
     )
     hidden = await names_through(
         wire.services,
         wire.sent,
         ["hidden"],
-        [p for p in positions.NAMES if not p.__name__.startswith("columns_")],
+        [p for p in names.NAMES if not p.__name__.startswith("columns_")],
         refusal=ValidationError,
         meant=never,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -15,6 +15,7 @@ from conftest import Backend, backend_of
 from faults.figures import record_figure
 from rowstead import Conflict, NotFound, ValidationError
 from rowstead.errors import LONGEST_MESSAGE
+from rowstead.service import session
 from service.injection_loads import BOUNDED, LARGE, MEGABYTE, ODD, REFUSED, WRONG_VALUES, Call
 from service.injection_wire import BACKENDS, Wire, wired
 
@@ -79,6 +80,55 @@ async def test_a_value_that_a_column_cannot_hold_is_refused(wire: Wire) -> None:
             continue
         accepted.append(name)
     assert accepted == []
+    assert await everything(wire) == before
+
+
+ODD_USERS: Sequence[Any] = (
+    *(0, 1, 0.0, 1e300, -1, 10**30, True, False, float("nan"), b"us", "", "ME", "me ", "me\x00", "m%", "%"),
+    *([], ["me"], ("me",), {}, {"ne": None}, {"not": "x"}, [["me"]], {"user_id": "me"}, object()),
+)
+
+
+@pytest.mark.parametrize("user", ODD_USERS, ids=repr)
+async def test_somebody_odd_sees_and_changes_nothing_of_another(wire: Wire, user: Any) -> None:
+    """MariaDB finds a text that begins with no number equal to 0, where it is given a number."""
+    notes = wire.services.notes
+    with session(user_id="me"):
+        await notes.m_create([{"id": 1, "note": "abc"}, {"id": 2, "note": "abc"}], columns=None)
+    with session(user_id=user):
+        for call in (
+            lambda: notes.m_get(conditions="*"),
+            lambda: notes.m_exists([1, 2]),
+            lambda: notes.m_update([1, 2], {"note": "changed"}),
+            lambda: notes.m_delete([1, 2], columns="*"),
+        ):
+            try:
+                assert not await call()
+            except ValidationError:
+                pass
+    with session(user_id="me"):
+        assert [row["note"] for row in await notes.m_get([1, 2])] == ["abc", "abc"]
+
+
+async def test_a_number_is_no_text(wire: Wire) -> None:
+    people, tags = wire.services.people, wire.services.tags
+    await tags.create({"label": "abc", "n": 1})
+    before = await everything(wire)
+    for number in (0, False, 0.0, -0.0):
+        for call in (
+            lambda number=number: people.m_get(conditions={"title": number}),
+            lambda number=number: people.m_get(conditions={"title": [number]}),
+            lambda number=number: people.m_get(conditions={"title": {"le": number}}),
+            lambda number=number: tags.m_get([number]),
+            lambda number=number: tags.m_exists([number]),
+            lambda number=number: tags.m_update([number], {"n": 2}),
+            lambda number=number: tags.m_delete([number], columns="*"),
+            lambda number=number: tags.m_delete([], conditions={"label": number}, columns="*"),
+        ):
+            try:
+                assert not await call()
+            except ValidationError:
+                pass
     assert await everything(wire) == before
 
 

@@ -189,6 +189,12 @@ async def test_defaults_are_filled_in_and_each_row_keeps_what_it_gives(db: DB) -
     assert result.count == 2
 
 
+async def test_the_same_columns_in_another_order_are_one_statement(db: DB) -> None:
+    rows = [{"id": 50, "owner": "a"}, {"owner": "b", "id": 51}, {"id": 52, "owner": "c"}]
+    result = await db.session.plan(writes.insert(db.session.compiler, NOTES, rows, ("id", "owner")))
+    assert result.rows == rows
+
+
 async def test_a_key_that_is_changed_is_given_back(db: DB) -> None:
     plan = writes.update(db.session.compiler, NOTES, {"id": 30}, reads.by_id(TABLE, 1), ("id", "body"))
     assert (await db.session.plan(plan)).rows == [{"id": 30, "body": "n1"}]

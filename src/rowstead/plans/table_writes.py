@@ -129,12 +129,21 @@ def _groups(
     every = set(map(tuple, values))
     if len(every) == 1:
         return [_group(described, every.pop(), values, range(len(values)), fillings)]
-    alike: dict[tuple[str, ...], list[int]] = {}
+    alike: dict[frozenset[str], list[int]] = {}
+    seen: dict[tuple[str, ...], list[int]] = {}
     for place, row in enumerate(values):
-        alike.setdefault(tuple(row), []).append(place)
+        names = tuple(row)
+        places = seen.get(names)
+        if places is None:
+            # The same columns in another order are the same columns.
+            places = seen[names] = alike.setdefault(frozenset(names), [])
+        places.append(place)
+    if len(alike) == 1:
+        (given,) = alike
+        return [_group(described, given, values, range(len(values)), fillings)]
     return [
-        _group(described, names, [values[place] for place in places], places, fillings)
-        for names, places in alike.items()
+        _group(described, given, [values[place] for place in places], places, fillings)
+        for given, places in alike.items()
     ]
 
 
@@ -148,7 +157,7 @@ def _fillings(table: sa.Table[Any], described: Table, has_sequences: bool) -> Ma
 
 
 def _group(
-    table: Table, names: tuple[str, ...], some: Rows, places: Sequence[int], fillings: Mapping[str, Filling]
+    table: Table, names: frozenset[str], some: Rows, places: Sequence[int], fillings: Mapping[str, Filling]
 ) -> Group:
     for name in names:
         table.column(name)

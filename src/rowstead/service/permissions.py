@@ -87,7 +87,11 @@ class PermHook:
         session = self._bound(permission)
         if session is None:
             return sql
-        return sql.where(sa.false() if session.user_id is None else self._owner == session.user_id)
+        if session.user_id is None:
+            return sql.where(sa.false())
+        # Held to the column's type: to MariaDB the number 0 is equal to most texts.
+        owner = self._owner
+        return sql.where(owner == sa.literal(session.user_id, owner.type))
 
     def _somebody(self, session: Session) -> Any:
         if session.user_id is None:

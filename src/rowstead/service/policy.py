@@ -37,6 +37,7 @@ class Limits:
     MAX_IDS: ClassVar[int | None] = 10_000
     """Ids in one call."""
     MAX_SORT_COLUMNS: ClassVar[int | None] = 16
+    """Columns of one sort."""
     ALLOW_REGEX: ClassVar[bool] = False
     """Whether conditions may have regular expressions, which can take any time."""
     ALLOW_SUBQUERIES: ClassVar[bool] = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, TypedDict, cast
@@ -34,11 +34,12 @@ else:
     Id = TypeVar("Id")
     Row = TypeVar("Row")
 
-# A verb of services is called `list`, and inside the class it is meant by that name.
-Rows: TypeAlias = "list[Row]"
-Conditions: TypeAlias = "Where | str"
+# A verb of services is called `list`, and inside the class it is meant by that name. No alias is a text:
+# whoever asks a verb for its types (`typing.get_type_hints`) is to find them.
+Rows: TypeAlias = list[Row]
+Conditions: TypeAlias = Mapping[str, Any] | Iterable[Mapping[str, Any]] | str | None
 """A filter, or "*" for every row."""
-ColumnNames: TypeAlias = "str | Collection[str] | None"
+ColumnNames: TypeAlias = str | Collection[str] | None
 """\"*\", a name or several; None and [] ask for nothing."""
 
 EVERY = "*"

@@ -27,6 +27,11 @@ class UserFunction(GenericFunction[Any]):
     inherit_cache = True
     body: ClassVar[str] = ""
 
+    def __init_subclass__(cls) -> None:
+        # SQLAlchemy asks each class whether it may keep statements with it; these differ by name only.
+        cls.inherit_cache = True
+        super().__init_subclass__()
+
     @classmethod
     def sql(cls) -> str:
         """The function's definition. Raises ValidationError where it has none."""

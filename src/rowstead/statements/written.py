@@ -16,7 +16,9 @@ from typing import Any, Protocol, TypeAlias, cast
 
 import sqlalchemy as sa
 from sqlalchemy import exc
+from sqlalchemy.schema import ExecutableDDLElement
 from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import NullType, TypeEngine
 
 from rowstead import raw
@@ -71,10 +73,12 @@ class Target:
 def written(sql: Any, params: Parameters, target: Target) -> Plan[Result]:
     """A plan that runs the statement; all or nothing where `params` are several.
 
-    `sql` is a statement of SQLAlchemy's or text with `:name` parameters. Raises ValidationError for
+    `sql` is a statement of SQLAlchemy's, DDL too, or text with `:name` parameters. Raises ValidationError for
     parameters that do not fit it, and UsageError for what is no statement and for a word that opens or
     ends a transaction.
     """
+    if isinstance(sql, ExecutableDDLElement):
+        return _definition(sql, target)
     if params is None or isinstance(params, Mapping):
         return _once(*_statement(sql, params or {}, target), params or {})
     rows = list(_checked(params))
@@ -102,6 +106,12 @@ def _checked(params: Any) -> Iterable[Mapping[str, Any]]:
 
 def _nothing() -> Plan[Result]:
     yield from ()
+    return Result()
+
+
+def _definition(sql: ExecutableDDLElement, target: Target) -> Plan[Result]:
+    spelling = _spelling(target.dialect, target.paramstyle)
+    yield Call(str(sql.compile(dialect=spelling)).strip(), writes=True, raw=True)
     return Result()
 
 
@@ -272,7 +282,7 @@ class Statement:
 
     def _row(self, columns: Sequence[str]) -> Callable[[Record], dict[str, Any]]:
         entries = self._compiled._result_columns  # pyright: ignore[reportPrivateUsage]
-        if len(entries) == len(columns) and not getattr(self._compiled, "_textual_ordered_columns", False):
+        if len(entries) == len(columns) and self._compiled._ordered_columns:  # pyright: ignore[reportPrivateUsage]
             names = [str(entry.keyname) for entry in entries]
             types = [entry.type for entry in entries]
         else:
@@ -319,6 +329,8 @@ def _element(sql: Any) -> Any:
             f"a statement is one of SQLAlchemy's, as sa.select(…), or text with :name parameters, not "
             f"{type(sql).__name__}"
         )
+    if isinstance(sql, FunctionElement):
+        return sa.select(cast("FunctionElement[Any]", sql))
     if isinstance(sql, sa.Insert) and not sql._returning:  # pyright: ignore[reportPrivateUsage]
         # Else SQLAlchemy would have the new key returned, for which nobody asked.
         return sql.inline()

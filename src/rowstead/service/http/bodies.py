@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from email.message import Message
-from typing import Any
+from typing import Any, TypeAlias
 
 from rowstead.service.http.limits import Limits
 from rowstead.service.http.wire_errors import WireError
 
+Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
+
 JSON = "application/json"
+LINGERING = 1.0
+"""Seconds for which a refused body is still taken."""
 
 
 class ClientGone(Exception):
@@ -37,25 +41,51 @@ def check_head(headers: Mapping[str, str], limits: Limits) -> None:
         raise too_large(limits)
 
 
-async def read_body(receive: Callable[[], Awaitable[MutableMapping[str, Any]]], limits: Limits) -> bytes:
-    """The whole body. Raises WireError as soon as it is too large or slow, ClientGone if it ends early."""
-    parts: list[bytes] = []
-    size = 0
-    try:
-        async with asyncio.timeout(limits.body_seconds):
-            while True:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise ClientGone
-                part = message.get("body", b"")
-                size += len(part)
-                if size > limits.body_bytes:
-                    raise too_large(limits)
-                parts.append(part)
-                if not message.get("more_body", False):
-                    return b"".join(parts)
-    except TimeoutError:
-        raise WireError("BODY_TIMEOUT") from None
+class Body:
+    """The body of a request, as it arrives."""
+
+    def __init__(self, receive: Receive, limits: Limits) -> None:
+        self._receive = receive
+        self._limits = limits
+        self.is_read = False
+        """Whether all of it has arrived, or its client is gone."""
+
+    async def read(self) -> bytes:
+        """All of it. Raises WireError as soon as it is too large or slow, ClientGone if it ends early."""
+        parts: list[bytes] = []
+        size = 0
+        try:
+            async with asyncio.timeout(self._limits.body_seconds):
+                while not self.is_read:
+                    part = await self._part()
+                    size += len(part)
+                    if size > self._limits.body_bytes:
+                        raise too_large(self._limits)
+                    parts.append(part)
+        except TimeoutError:
+            raise WireError("BODY_TIMEOUT") from None
+        return b"".join(parts)
+
+    async def throw_away(self) -> None:
+        """Take what is under way, up to a bound, and keep none of it.
+
+        A connection that is closed before what was sent to it is read is reset, and its answer is lost.
+        """
+        size = 0
+        try:
+            async with asyncio.timeout(LINGERING):
+                while not self.is_read and size <= self._limits.body_bytes:
+                    size += len(await self._part())
+        except (TimeoutError, ClientGone):
+            return
+
+    async def _part(self) -> bytes:
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            self.is_read = True
+            raise ClientGone
+        self.is_read = not message.get("more_body", False)
+        return message.get("body", b"")
 
 
 def too_large(limits: Limits) -> WireError:

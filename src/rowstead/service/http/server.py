@@ -6,6 +6,7 @@ the files beside this one.
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from time import perf_counter
@@ -20,7 +21,7 @@ from starlette.routing import Route
 from rowstead.service.http import log, metrics, openrpc, rpc
 from rowstead.service.http.admission import Admission, Caller
 from rowstead.service.http.authentication import Authenticate, Incoming
-from rowstead.service.http.bodies import ClientGone, check_head, read_body
+from rowstead.service.http.bodies import Body, ClientGone, Receive, check_head
 from rowstead.service.http.calls import Answered, Calls, seen_from_outside
 from rowstead.service.http.health import Health
 from rowstead.service.http.json_text import NotJson, TooDeep, read, write
@@ -32,7 +33,6 @@ from rowstead.service.http.wire_errors import WireError
 from rowstead.service.service import Service
 
 Scope: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 RPC, HEALTH, METRICS, OPENRPC = "/rpc", "/health", "/metrics", "/openrpc.json"
@@ -91,19 +91,20 @@ class PublicServer:
         """One message: calls, their answers."""
         began = perf_counter()
         incoming = _incoming(scope)
+        body = Body(receive, self.limits)
         caller: Caller | None = None
         what = log.UNKNOWN
         try:
             check_head(incoming.headers, self.limits)
             caller = await self._admitted(incoming)
-            message = self._read(await read_body(receive, self.limits))
+            message = self._read(await body.read())
             what = self._calls.known(message)
             self._admission.charge(caller, message.calls - 1)
             answered = await self._answer(message, caller)
         except WireError as error:
             self.metrics.refused[error.code] += 1
             log.request(what, _label(caller), perf_counter() - began, [error.code])
-            await _refuse(error)(scope, receive, send)
+            await _refuse_call(error, body, send)
             return
         except ClientGone:
             log.request(what, _label(caller), perf_counter() - began, ["GONE"])
@@ -163,16 +164,21 @@ class PublicServer:
         log.request(log.UNKNOWN, "-", 0.0, [f"HTTP_{status}"])
         response = _refuse(WireError("HTTP", f"calls are made by POST {RPC}", status=status))
         response.headers.update(getattr(error, "headers", None) or {})
+        # It may have a body, of which nobody has read anything.
+        response.headers["connection"] = "close"
         return response
 
     async def _admitted(self, incoming: Incoming) -> Caller:
         """As `admit`; what fails in the application's own function is an answer too."""
+        limit = asyncio.timeout(self.limits.call_seconds)
         try:
-            return await self._admission.admit(incoming)
+            async with limit:
+                return await self._admission.admit(incoming)
         except WireError:
             raise
         except Exception as error:
-            failed = seen_from_outside(error, None, "authenticate")
+            late = limit.expired() and isinstance(error, TimeoutError)
+            failed = WireError("CALL_TIMEOUT") if late else seen_from_outside(error, None, "authenticate")
         failed.status = failed.number if failed.number > 0 else 500
         raise failed
 
@@ -216,11 +222,21 @@ def _label(caller: Caller | None) -> str:
     return "-" if caller is None else caller.label
 
 
+async def _refuse_call(error: WireError, body: Body, send: Send) -> None:
+    """Answer a call of which nothing is run, at once, also while its body is still under way."""
+    response = _refuse(error)
+    if not body.is_read:
+        response.headers["connection"] = "close"
+    start = {"type": "http.response.start", "status": response.status_code, "headers": response.raw_headers}
+    await send(start)
+    await send({"type": "http.response.body", "body": response.body, "more_body": True})
+    await body.throw_away()
+    await send({"type": "http.response.body"})
+
+
 def _refuse(error: WireError) -> Response:
     """The answer to a request of which nothing is run."""
     headers = dict(JSON_HEADERS)
-    # What is left of the body would be read only to be thrown away.
-    headers["connection"] = "close"
     if error.retry_after is not None:
         headers["retry-after"] = str(math.ceil(error.retry_after))
     if error.code == "UNAUTHENTICATED":

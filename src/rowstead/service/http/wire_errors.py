@@ -126,7 +126,7 @@ def is_internal(error: BaseException) -> bool:
 def on_the_wire(error: RowsteadError, params: Any) -> WireError:
     """The error of a call with these parameters, as its caller may see it. Not for one that `is_internal`."""
     names = {"table": error.table, "column": error.column, "constraint": error.constraint}
-    details: dict[str, Any] = {what: name for what, name in names.items() if name is not None}
+    details: dict[str, Any] = {what: shortened(name) for what, name in names.items() if name is not None}
     if error.place is not None:
         details["place"] = error.place
     if error.retryable:
