@@ -71,10 +71,6 @@ class NewPeople(SQLService[int, dict[str, Any]]):
 class Permitted(PermHook, People):
     """The same, with a condition on each row."""
 
-    permission_column = "user_id"
-    # The condition is on it, so that it is there for whoever calls.
-    select_columns = COLUMNS
-
 
 Work = Callable[[int], Awaitable[Any]]
 New = list[dict[str, Any]]

@@ -11,14 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from psycopg import sql
 
 from http_server import Server, request, running
 from public_services import Greeter
 from rowstead.errors import UnreachableError
+from rowstead.service import PublicInterface, SQLService
 from rowstead.service.database import DatabaseService
 from rowstead.service.http.health import Health
 from rowstead.service.http.metrics import Metrics, label
+from rowstead.service.http.wire_errors import ERRORS
 from rowstead.service.service import Service
+from servers import Server as PgServer
+from service.tables import METADATA, my_table
 
 TOKEN = "a-token-that-is-long"
 SECRET = "s3cret-value"
@@ -161,12 +166,51 @@ def test_a_server_whose_databases_answer_is_healthy(tmp_path: Path) -> None:
         assert (answer.status, answer.json) == (200, {"status": "ok"})
 
 
-def test_a_server_with_a_database_that_does_not_answer_is_not() -> None:
+def test_a_server_with_a_database_that_is_not_started_is_not() -> None:
     """It says no more than that: anybody may ask."""
     database = DatabaseService(url="postgresql://user:s3cret-value@127.0.0.1:1/db")
     with running(services=[database]) as server:
         answer = server.ask("/health")
     assert (answer.status, answer.json) == (503, {"status": "unavailable"})
+
+
+class Things(SQLService[str, Any], PublicInterface):
+    service_name = "things"
+    table = my_table
+
+
+def test_health_and_calls_tell_of_a_database_that_goes_away_and_comes_back(
+    postgres_server: PgServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rowstead.service.http.health.FRESH", -1.0)
+
+    def let_in(allowed: bool) -> None:
+        with postgres_server.connect() as admin:
+            name = sql.Identifier(database.name)
+            admin.execute(
+                sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}").format(name, sql.Literal(allowed))
+            )
+            if not allowed:
+                admin.execute(
+                    "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = %s",
+                    [database.name],
+                )
+
+    @asynccontextmanager
+    async def made() -> AsyncIterator[list[Service]]:
+        async with DatabaseService(url=database.url, init_db=False, metadata=METADATA) as service:
+            yield [service, Things(service)]
+
+    with postgres_server.database() as database, running(make=made) as server:
+        assert server.call("things.count") == 0
+        let_in(False)
+        assert server.ask("/health").status == 503
+        error = server.fails("things.count")
+        assert error.number == 503
+        assert str(error) in {kind.sentence for kind in ERRORS.values()}
+        let_in(True)
+        assert server.call("things.count") == 0
+        assert server.ask("/health").status == 200
 
 
 class Slow:

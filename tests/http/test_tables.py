@@ -26,6 +26,10 @@ TOKENS = [
 ]
 
 
+IN_FRONT_OF_ANY = pytest.mark.parametrize("place", ["sqlite"], indirect=True)
+"""For what no database is asked about."""
+
+
 class Things(SQLService[str, Any], PublicInterface):
     service_name = "things"
     table = my_table
@@ -148,6 +152,7 @@ def test_values_of_every_kind_are_written_and_read(server: Server) -> None:
     )
 
 
+@IN_FRONT_OF_ANY
 @pytest.mark.parametrize(
     ("method", "params", "words"),
     [
@@ -216,10 +221,11 @@ def test_a_hidden_column_is_nowhere(server: Server) -> None:
     for named in ({"conditions": {"hash": "x"}}, {"sort": "hash"}, {"conditions": {"hash": {"like": "s%"}}}):
         error = server.fails("owned.list", **named, _as=ADA)
         assert error.code == "UNDEFINED_COLUMN"
-        assert "'hash'," not in str(error).partition(";")[2]
+        assert "hash" not in str(error).partition(";")[2]
     assert server.fails("owned.update", 1, {"hash": "x"}, _as=ADA).number == -32602
 
 
+@IN_FRONT_OF_ANY
 @pytest.mark.parametrize(
     "method", ["private.list", "private.get", "db.execute", "db.fetch", "things.iter", "things.table"]
 )

@@ -43,7 +43,7 @@ async def stored(service: Customers) -> list[Any]:
 
 
 async def test_a_hidden_column_is_in_no_result(full: Customers) -> None:
-    visible = [name for name in tasks.columns.keys() if name != "hash"]
+    visible = [column.name for column in tasks.columns if column.name != "hash"]
     results = [
         await full.get(1),
         *(await full.m_get([1, 2])),
@@ -262,6 +262,7 @@ async def test_lists_that_an_instance_says_hold_too(full: Customers, db: DB) -> 
         ("select_columns_blacklist", {"hsah"}, "did you mean 'hash'"),
         ("update_columns", {"hash": True}, "set of column names"),
         ("insert_columns", 5, "set of column names"),
+        ("select_columns_blacklist", iter(["hash"]), "set of column names"),
     ],
 )
 async def test_a_list_that_is_none_is_said_when_the_service_is_made_ready(

@@ -218,7 +218,7 @@ async def test_a_function_alone_is_a_query_and_ddl_a_statement(service: Database
     made = sa.Table("later", sa.MetaData(), sa.Column("n%", sa.Integer, key="n"))
     assert (await service.execute(CreateTable(made))).rows == []
     await service.execute(sa.insert(made).values(n=1))
-    assert await service.fetch(sa.select(made)) == [{"n": 1}]
+    assert await service.fetch(sa.select(made)) == [{"n%": 1}]
 
 
 async def test_what_a_write_returns_is_read(service: DatabaseService) -> None:

@@ -14,6 +14,8 @@ from rowstead.errors import ForeignKeyError
 from rowstead.service import DatabaseService
 from servers import with_driver
 
+pytestmark = pytest.mark.postgresql
+
 
 class Mood(enum.Enum):
     GOOD = "good"

@@ -442,6 +442,24 @@ async def test_service_k06_a_mix_ins_hooks_hold_on_either_side(db: DB, mix_in: A
     assert await service.count() == 2
 
 
+async def test_hooks_that_are_put_in_later_hold_too(db: DB, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Late(Tasks):
+        pass
+
+    def only_the_first(sql: Any) -> Any:
+        return sql.where(tasks.c.id == 1)
+
+    await Tasks(db).m_create(some(4), columns=[])
+    service = Late(db)
+    assert await service.count() == 4
+    monkeypatch.setattr(service, "get_condition_hook", only_the_first)
+    assert await service.count() == 1
+    monkeypatch.undo()
+    monkeypatch.setattr(Late, "get_condition_hook", staticmethod(only_the_first))
+    assert await service.count() == 1
+    assert await Tasks(db).count() == 4
+
+
 async def test_a_classs_own_hook_adds_to_a_mix_ins_by_super(db: DB) -> None:
     class Both(Tasks, Adds):
         def get_condition_hook(self, sql: Any) -> Any:

@@ -132,6 +132,31 @@ async def test_a_number_is_no_text(wire: Wire) -> None:
     assert await everything(wire) == before
 
 
+async def test_no_error_and_no_row_shows_a_hidden_column(wire: Wire) -> None:
+    """PostgreSQL's detail of a refused row shows all of it."""
+    people, secret = wire.services.people, "a secret hash"
+    await wire.db.execute(f"UPDATE people SET hidden = '{secret}'")
+    clash = {"on_conflict": "do_update", "on_conflict_keys": ["id"], "on_conflict_values": {"id": None}}
+    said: list[str] = []
+    for call in (
+        people.update(1, {"id": None}),
+        people.update(1, {"id": 2}),
+        people.create({"id": 1}),
+        people.create({"id": 1}, **clash),
+        people.update(1, {"title": "x"}, columns=["hidden", "title"]),
+        people.m_get(conditions="*"),
+        people.list(columns=["hidden"]),
+        people.delete(2, columns="*"),
+    ):
+        try:
+            said.append(repr(await call))
+        except PERMITTED as error:
+            said.append(f"{error} {error!r} {error.args}")
+    assert len(said) == 8
+    assert [text for text in said if secret in text or "hidden" in text] == []
+    assert (await wire.db.fetch("SELECT hidden FROM people WHERE id = 1")) == [{"hidden": secret}]
+
+
 async def test_odd_input_gives_no_error_but_those_that_a_caller_may_get(wire: Wire) -> None:
     other: list[tuple[str, str]] = []
     for name, call in ODD.items():

@@ -64,8 +64,20 @@ JSON = st.recursive(
 NAMES = st.sampled_from([*COLUMNS, "hidden", "notes.id", "and", "or", "not", "col", "exists", "*", ""])
 OPERATORS = st.sampled_from([*map(str, SPELLINGS), "GT", "nothing", "in_subquery"]) | st.text(max_size=4)
 TESTS = SCALARS | st.lists(SCALARS, max_size=4) | st.dictionaries(OPERATORS, JSON, max_size=3)
+ORDERINGS = st.sampled_from(["eq", "not", "gt", "ge", "lt", "le", "GT"])
+NUMBERS = st.integers(-1, 6)
+TEXTS = st.sampled_from(["", "a", "b%", "%", MINE, ANOTHERS])
+RIGHT = st.fixed_dictionaries(
+    {},
+    optional={
+        "id": NUMBERS | st.lists(NUMBERS, max_size=3) | st.dictionaries(ORDERINGS, NUMBERS, max_size=2),
+        "note": st.none() | TEXTS | st.lists(TEXTS) | st.dictionaries(ORDERINGS | st.just("like"), TEXTS),
+        "user_id": TEXTS | st.dictionaries(ORDERINGS, TEXTS, max_size=2),
+    },
+)
+"""What is a filter of these rows. Without these the others would seldom be one."""
 CONDITIONS = st.recursive(
-    st.dictionaries(NAMES, TESTS, max_size=3) | st.none() | JSON,
+    st.one_of(RIGHT, RIGHT, RIGHT, st.dictionaries(NAMES, TESTS, max_size=3), st.none(), JSON),
     lambda inner: (
         st.lists(inner, max_size=4)
         | st.dictionaries(

@@ -126,21 +126,13 @@ def _groups(
 ) -> list[Group]:
     """The rows by which columns they give, column by column."""
     fillings = _fillings(table, described, compiler.dialect.sequences is not None)
-    every = set(map(tuple, values))
-    if len(every) == 1:
-        return [_group(described, every.pop(), values, range(len(values)), fillings)]
-    alike: dict[frozenset[str], list[int]] = {}
-    seen: dict[tuple[str, ...], list[int]] = {}
-    for place, row in enumerate(values):
-        names = tuple(row)
-        places = seen.get(names)
-        if places is None:
-            # The same columns in another order are the same columns.
-            places = seen[names] = alike.setdefault(frozenset(names), [])
-        places.append(place)
+    # The same columns in another order are the same columns.
+    columns_of = {names: frozenset(names) for names in dict.fromkeys(map(tuple, values))}
+    alike: dict[frozenset[str], list[int]] = {given: [] for given in columns_of.values()}
     if len(alike) == 1:
-        (given,) = alike
-        return [_group(described, given, values, range(len(values)), fillings)]
+        return [_group(described, next(iter(alike)), values, range(len(values)), fillings)]
+    for place, row in enumerate(values):
+        alike[columns_of[tuple(row)]].append(place)
     return [
         _group(described, given, [values[place] for place in places], places, fillings)
         for given, places in alike.items()

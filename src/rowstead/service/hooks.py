@@ -104,6 +104,12 @@ class Hooks:
 
     # What comes of them
 
+    def _says(self, hook: str) -> bool:
+        """Whether anybody says something by this hook; one that is put in later counts, too."""
+        if hook in self._overridden or hook in vars(self):
+            return True
+        return getattr(type(self), hook) is not getattr(Hooks, hook)
+
     @cached_property
     def _select(self) -> sa.Select[Any]:
         return sa.select(self.table)
@@ -121,47 +127,45 @@ class Hooks:
         return sa.delete(self.table)
 
     def _may_see(self) -> Guard:
-        if "get_condition_hook" not in self._overridden:
+        if not self._says("get_condition_hook"):
             return NO_GUARD
         return guard_of(self.table, self._select, self.get_condition_hook(self._select))
 
     def _may_change(self) -> Guard:
-        if "update_condition_hook" not in self._overridden:
+        if not self._says("update_condition_hook"):
             return NO_GUARD
         return guard_of(self.table, self._update, self.update_condition_hook(self._update))
 
     def _may_delete(self) -> Guard:
-        if "delete_condition_hook" not in self._overridden:
+        if not self._says("delete_condition_hook"):
             return NO_GUARD
         return guard_of(self.table, self._delete, self.delete_condition_hook(self._delete))
 
     def _prepared(self, rows: Sequence[Data]) -> Sequence[Data]:
         """The rows that are to be inserted, as they should be."""
-        if "prepare_insert_data" not in self._overridden:
+        if not self._says("prepare_insert_data"):
             return rows
         return [_row(self.prepare_insert_data(dict(row)), "prepare_insert_data") for row in rows]
 
     def _permitted(self, rows: Sequence[Data]) -> Sequence[Data]:
         """The rows with what goes into every one of them, as far as they may be inserted at all."""
-        said = self._overridden
-        if "insert_condition_hook" in said:
+        if self._says("insert_condition_hook"):
             added = values_added(self.table, self._insert, self.insert_condition_hook(self._insert))
             rows = [{**row, **added} for row in rows] if added else rows
-        if "permit_insert" in said:
+        if self._says("permit_insert"):
             rows = [_row(self.permit_insert(row), "permit_insert") for row in rows]
         return rows
 
     def _to_update(self, data: Data) -> Data:
         """What rows are updated with, as the hooks want it."""
-        said = self._overridden
-        if "prepare_update_data" in said:
+        if self._says("prepare_update_data"):
             data = _row(self.prepare_update_data(dict(data)), "prepare_update_data")
-        if "permit_update" in said:
+        if self._says("permit_update"):
             data = _row(self.permit_update(data), "permit_update")
         return data
 
     async def _after(self, hook: str, rows: Sequence[Any]) -> None:
-        if hook in self._overridden:
+        if self._says(hook):
             done = getattr(self, hook)(*rows)
             if inspect.isawaitable(done):
                 await done

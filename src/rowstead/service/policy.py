@@ -212,7 +212,8 @@ def _list(service: Any, table: Table, name: str) -> frozenset[str] | None:
     given: Any = getattr(service, name, None)
     if given is None:
         return None
-    if isinstance(given, (str, Mapping)) or not isinstance(given, Iterable):
+    # What can be read only once would be empty for the next service of this class.
+    if isinstance(given, (str, Mapping)) or not isinstance(given, Collection):
         raise UsageError(f"{_named(service)}: {name} is a set of column names, not {given!r}")
     names: list[Any] = list(given)  # pyright: ignore[reportUnknownArgumentType]
     for column in names:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Hashable
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 
 MOST_BUCKETS = 20_000
@@ -50,6 +51,7 @@ class TokenBuckets:
         return min(float(self.burst), tokens + (self._clock() - when) * self.rate)
 
 
+@lru_cache(maxsize=4096)
 def network_of(address: str | None) -> str:
     """Whom an address stands for: itself, or of IPv6 the network, in which one customer has every address."""
     try:

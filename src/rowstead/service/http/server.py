@@ -127,30 +127,31 @@ class PublicServer:
     async def told_metrics(self, request: Request) -> Response:
         """The counters; for callers with the permission, or for anybody where that was set."""
 
-        def told(caller: Caller | None) -> Response:
-            if caller is not None and not caller.session.allows(SEES_METRICS):
-                raise WireError("FORBIDDEN")
-            return Response(
-                self.metrics.text(self._health.gauges()), headers={"content-type": metrics.CONTENT_TYPE}
-            )
+        def told() -> Response:
+            text = self.metrics.text(self._health.gauges())
+            return Response(text, headers={"content-type": metrics.CONTENT_TYPE})
 
-        return await self._told(request, told, self._open_metrics)
+        return await self._told(request, told, None if self._open_metrics else self._admitted_to_metrics)
 
     async def described(self, request: Request) -> Response:
         """The OpenRPC document, for whoever may call."""
         return await self._told(
-            request, lambda _caller: Response(self._document, headers=JSON_HEADERS), False
+            request, lambda: Response(self._document, headers=JSON_HEADERS), self._admitted
         )
 
     async def _told(
-        self, request: Request, told: Callable[[Caller | None], Response], for_anybody: bool
+        self,
+        request: Request,
+        told: Callable[[], Response],
+        admit: Callable[[Incoming], Awaitable[Caller]] | None,
     ) -> Response:
+        """What is told, to whom `admit` lets in; None: to anybody."""
         began = perf_counter()
         caller: Caller | None = None
         try:
-            if not for_anybody:
-                caller = await self._admitted(_incoming(request.scope))
-            response, outcome = told(caller), OK
+            if admit is not None:
+                caller = await admit(_incoming(request.scope))
+            response, outcome = told(), OK
         except WireError as error:
             self.metrics.refused[error.code] += 1
             response, outcome = _refuse(error), error.code
@@ -181,6 +182,12 @@ class PublicServer:
             failed = WireError("CALL_TIMEOUT") if late else seen_from_outside(error, None, "authenticate")
         failed.status = failed.number if failed.number > 0 else 500
         raise failed
+
+    async def _admitted_to_metrics(self, incoming: Incoming) -> Caller:
+        caller = await self._admitted(incoming)
+        if not caller.session.allows(SEES_METRICS):
+            raise WireError("FORBIDDEN")
+        return caller
 
     def _read(self, body: bytes) -> rpc.Message:
         try:
