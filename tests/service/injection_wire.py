@@ -35,6 +35,10 @@ class Wire(NamedTuple):
     sent: list[str]
     backend: Backend
 
+    def __repr__(self) -> str:
+        # Hypothesis shows it, and what was sent grows long.
+        return f"<Wire to {self.backend.name}>"
+
     def holds(self, text: str) -> bool:
         """Whether the database can hold the text in each of the columns."""
         return storable(text) and not (self.backend.is_maria and len(text) > LONGEST_KEY)

@@ -144,7 +144,8 @@ async def test_service_k08_a_row_without_what_it_needs_is_a_not_null_error(db: H
 
 async def test_service_k12_json_is_written_and_read(db: Handle) -> None:
     service = Documents(db)
-    values: list[Any] = [DOCUMENT["data"], [1, "a", None], 5, True, {"ü": "\N{GRINNING FACE}"}]
+    texts = ["plain", "5", "null", "", '"quoted"', '{"a": 1}']
+    values: list[Any] = [DOCUMENT["data"], [1, "a", None], 5, True, {"ü": "\N{GRINNING FACE}"}, *texts]
     for value in values:
         row = await service.create({"data": value, "settings": value}, columns=["id", "data", "settings"])
         assert row is not None

@@ -24,7 +24,7 @@ from rowstead.errors import (
     UsageError,
     ValidationError,
 )
-from rowstead.service import App, FixtureService, PermHook, Service, SQLService
+from rowstead.service import App, FixtureService, PermHook, Service, SQLService, session
 from rowstead.service.registry import ServiceRegistry
 from service.conftest import Place, Sent
 from service.services import Documents, Members, Projects, Readings, Tasks, names
@@ -229,25 +229,26 @@ async def test_nothing_is_printed_where_nobody_watches(
 
 
 class Watching(Tasks):
-    """Notes which hooks ran, in whose name."""
+    """Notes which hooks ran, in which session."""
 
     ran: list[Any]
 
     def prepare_insert_data(self, data: dict[str, Any]) -> dict[str, Any]:
-        current = self.get_session()
-        self.ran.append(current is not None and current.system)
+        self.ran.append(self.get_session())
         return {**data, "hash": "prepared"}
 
     def after_create_hook(self, *rows: Any) -> None:
         self.ran.append("after")
 
 
-async def test_rows_are_prepared_in_the_systems_name_and_after_hooks_do_not_run(db: DB, folder: Path) -> None:
+async def test_rows_are_prepared_in_no_session_and_after_hooks_do_not_run(db: DB, folder: Path) -> None:
     service = Watching(db, name="tasks")
     service.ran = []
     put(folder, "tasks.json", [{"id": 1, "name": "a"}, {"id": 2, "name": "b"}])
-    await FixtureService(services=[service], root_dir=folder).load()
-    assert service.ran == [True, True]
+    with session(user_id=3) as current:
+        await FixtureService(services=[service], root_dir=folder).load()
+        assert service.get_session() is current
+    assert service.ran == [None, None]
     assert [row["hash"] for row in await every(service)] == ["prepared"] * 2
     assert service.get_session() is None
 

@@ -22,7 +22,7 @@ from rowstead.service import session
 from service.injection_wire import BACKENDS, Wire, wired
 
 PERMITTED = (ValidationError, NotFound, Conflict)
-EXAMPLES = size(short=60, long=1_000)
+EXAMPLES = size(short=150, long=1_000)
 MINE, ANOTHERS = "me", "somebody else"
 COLUMNS = ("id", "user_id", "note")
 ROWS = [{"id": n, "user_id": MINE, "note": note} for n, note in enumerate(("", "a", "b%", None), 1)]
@@ -76,8 +76,8 @@ RIGHT = st.fixed_dictionaries(
     },
 )
 """What is a filter of these rows. Without these the others would seldom be one."""
-CONDITIONS = st.recursive(
-    st.one_of(RIGHT, RIGHT, RIGHT, st.dictionaries(NAMES, TESTS, max_size=3), st.none(), JSON),
+ODD = st.recursive(
+    st.one_of(RIGHT, st.dictionaries(NAMES, TESTS, max_size=3), st.none(), JSON),
     lambda inner: (
         st.lists(inner, max_size=4)
         | st.dictionaries(
@@ -85,6 +85,15 @@ CONDITIONS = st.recursive(
         )
     ),
     max_leaves=6,
+)
+CONDITIONS = st.one_of(RIGHT, st.lists(RIGHT, max_size=3), ODD)
+ROW = st.fixed_dictionaries(
+    {},
+    optional={
+        "id": NUMBERS | st.just(HIDDEN["id"]),
+        "user_id": st.none() | TEXTS,
+        "note": st.none() | TEXTS,
+    },
 )
 TERMS = (
     NAMES | st.dictionaries(st.sampled_from(["asc", "desc", "DESC", "nulls", "up"]), NAMES, max_size=2) | JSON
@@ -225,10 +234,10 @@ async def test_random_ids_are_no_more_rows_than_ids(wire: Wire, ids: Any, condit
 
 @random_examples
 @given(
-    data=JSON | st.dictionaries(NAMES, JSON, max_size=4),
-    action=st.sampled_from([None, "do_nothing", "do_update", "", "update"]) | JSON,
-    keys=SELECTED,
-    values=JSON | st.dictionaries(NAMES, JSON, max_size=3),
+    data=ROW | ROW | JSON | st.dictionaries(NAMES, JSON, max_size=4),
+    action=st.sampled_from([None, "do_nothing", "do_update", "do_update", "", "update"]) | JSON,
+    keys=st.just(["id"]) | SELECTED,
+    values=ROW | JSON | st.dictionaries(NAMES, JSON, max_size=3),
 )
 @example(data=HIDDEN, action="do_update", keys=["id"], values={"note": "changed"})
 @example(data={"id": 99}, action="do_update", keys=["id"], values={"user_id": MINE})

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
-from rowstead.service import Session, get_session, session
+from rowstead.service import Session, UsageError, get_session, session
 from rowstead.service.service import Service
 
 
@@ -25,7 +26,7 @@ def test_a_session_is_made_of_its_arguments_and_ends_with_its_block() -> None:
 
 def test_one_that_is_given_is_taken_as_it_is() -> None:
     given = Session(user_id=1)
-    with session(given, user_id=2) as current:
+    with session(given) as current:
         assert current is given
 
 
@@ -54,6 +55,58 @@ def test_a_session_ends_also_when_its_block_fails() -> None:
 )
 def test_a_permission_is_its_holders_and_the_systems(given: Session, allowed: bool) -> None:
     assert given.allows("a.view") is allowed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"permissions": "tasks.view_others"}, "a set of texts"),
+        ({"permissions": {"tasks.view_others": False}}, "a set of texts"),
+        ({"permissions": None}, "a set of texts"),
+        ({"system": "false"}, "True or False"),
+    ],
+)
+def test_what_a_session_may_do_is_said_clearly(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        session(**arguments)
+    with pytest.raises(UsageError, match=message):
+        Session(7, **arguments)
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"user_id": 3}, {"permissions": {"a"}}, {"system": True}, {"data": {"a": 1}}]
+)
+def test_a_session_is_given_or_described_and_not_both(arguments: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="says everything"):
+        session(Session(user_id=1), **arguments)
+
+
+def test_what_is_no_session_is_not_taken_for_one() -> None:
+    wrong: Any = 7
+    with pytest.raises(UsageError, match="user_id="):
+        session(wrong)
+
+
+async def test_a_session_is_no_decorator() -> None:
+    async def handler() -> object:
+        return get_session()
+
+    with pytest.raises(UsageError, match="inside the function"):
+        session(user_id=1)(handler)
+    with pytest.raises(UsageError, match="user_id="):
+        session(handler)  # pyright: ignore[reportArgumentType]
+
+
+def test_one_block_is_entered_once_at_a_time() -> None:
+    block = session(user_id=1)
+    with block:
+        with pytest.raises(UsageError, match="entered already"):
+            block.__enter__()
+        assert get_session() == Session(1)
+    assert get_session() is None
+    with block:
+        assert get_session() == Session(1)
+    assert get_session() is None
 
 
 async def test_tasks_inherit_the_session_and_cannot_change_their_parents() -> None:

@@ -473,9 +473,9 @@ async def test_a_conflict_leaves_the_block_usable(full: Tasks, db: DB) -> None:
     assert await full.exists(50)
 
 
-async def test_control_without_the_savepoint_the_block_is_lost(full: Tasks, db: DB, place: Place) -> None:
-    if not place.is_postgres:
-        pytest.skip("only there a refused statement ends its transaction")
+# Only there a refused statement ends its transaction.
+@pytest.mark.parametrize("place", ["asyncpg", "psycopg"], indirect=True)
+async def test_control_without_the_savepoint_the_block_is_lost(full: Tasks, db: DB) -> None:
     with pytest.raises(TransactionFailed):
         async with db.transaction() as tx:
             with pytest.raises(Conflict):
@@ -520,10 +520,8 @@ def test_a_services_name() -> None:
     assert (Tasks().name, Named().name, Named(name="own").name) == ("Tasks", "tasks", "own")
 
 
-async def test_two_tables_of_one_name_in_two_schemas_are_two(db: DB, place: Place, full: Tasks) -> None:
-    if not place.is_postgres:
-        pytest.skip("no schemas")
-
+@pytest.mark.parametrize("place", ["asyncpg", "psycopg"], indirect=True)
+async def test_two_tables_of_one_name_in_two_schemas_are_two(db: DB, full: Tasks) -> None:
     class Archive(SQLService[int, dict[str, Any]]):
         table = tasks_of_archive
 

@@ -12,6 +12,7 @@ from conftest import Backend
 from rowstead import DB
 from rowstead.errors import DuplicateError, UsageError, ValidationError
 from rowstead.language.guards import NO_GUARD, Guard, guard_of
+from rowstead.plans import table_inserts as inserts
 from rowstead.plans import table_reads as reads
 from rowstead.plans import table_writes as writes
 from rowstead.plans.table_reads import EVERY_ROW, Wanted
@@ -133,7 +134,7 @@ async def test_a_subquery_refers_to_the_row_in_every_kind_of_statement(db: DB) -
     changed = writes.update(compiler, NOTES, {"body": "y"}, wanted.also(zoes), ())
     assert await written(db, changed) == (2, [])
     new = [{"id": 7, "owner": "ann"}, {"id": 8, "owner": "ann"}]
-    assert await written(db, writes.insert(compiler, NOTES, new, ("id",), shown=zoes)) == (2, [])
+    assert await written(db, inserts.insert(compiler, NOTES, new, ("id",), shown=zoes)) == (2, [])
     removed = writes.delete(compiler, NOTES, reads.by_ids(TABLE, [3, 7, 8]), ("id",), shown=zoes)
     assert await written(db, removed) == (3, [3])
     removed = writes.delete(compiler, NOTES, EVERY_ROW.also(zoes), ())
@@ -142,7 +143,7 @@ async def test_a_subquery_refers_to_the_row_in_every_kind_of_statement(db: DB) -
 
 async def upserted(db: DB, rows: list[dict[str, Any]], **options: Any) -> tuple[int, list[Any]]:
     compiler = db.session.compiler
-    plan = writes.insert(
+    plan = inserts.insert(
         compiler,
         NOTES,
         rows,
@@ -177,7 +178,7 @@ async def test_an_upsert_gives_back_what_may_be_seen(db: DB) -> None:
 async def test_defaults_are_filled_in_and_each_row_keeps_what_it_gives(db: DB) -> None:
     compiler = db.session.compiler
     rows = [{"id": 20, "owner": "a"}, {"id": 21, "body": "b", "weight": 1}, {"id": 22}]
-    result = await db.session.plan(writes.insert(compiler, NOTES, rows, TABLE.all))
+    result = await db.session.plan(inserts.insert(compiler, NOTES, rows, TABLE.all))
     assert [(r["owner"], r["body"], r["weight"]) for r in result.rows] == [
         ("a", None, 5),
         (None, "b", 1),
@@ -191,7 +192,7 @@ async def test_defaults_are_filled_in_and_each_row_keeps_what_it_gives(db: DB) -
 
 async def test_the_same_columns_in_another_order_are_one_statement(db: DB) -> None:
     rows = [{"id": 50, "owner": "a"}, {"owner": "b", "id": 51}, {"id": 52, "owner": "c"}]
-    result = await db.session.plan(writes.insert(db.session.compiler, NOTES, rows, ("id", "owner")))
+    result = await db.session.plan(inserts.insert(db.session.compiler, NOTES, rows, ("id", "owner")))
     assert result.rows == rows
 
 
@@ -203,11 +204,11 @@ async def test_a_key_that_is_changed_is_given_back(db: DB) -> None:
 async def test_rows_that_are_there_are_left_alone(db: DB) -> None:
     rows = [{"id": 1, "body": "new"}, {"id": 40, "body": "new"}]
     compiler = db.session.compiler
-    plan = writes.insert(compiler, NOTES, rows, ("id",), on_conflict="do_nothing")
+    plan = inserts.insert(compiler, NOTES, rows, ("id",), on_conflict="do_nothing")
     assert await written(db, plan) == (1, [40])
-    plan = writes.insert(compiler, NOTES, rows[:1], ("id",), on_conflict="do_nothing")
+    plan = inserts.insert(compiler, NOTES, rows[:1], ("id",), on_conflict="do_nothing")
     assert await written(db, plan) == (0, [])
-    plan = writes.insert(compiler, NOTES, rows[:1], (), on_conflict="do_nothing", keys=("id",))
+    plan = inserts.insert(compiler, NOTES, rows[:1], (), on_conflict="do_nothing", keys=("id",))
     assert await written(db, plan) == (0, [])
 
 

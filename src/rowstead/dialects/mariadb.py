@@ -87,6 +87,7 @@ MARIADB = Dialect(
     returned_id=None,
     transaction_status=None,
     update_returns=False,
+    returning_judges=True,
     upsert_guard="(SELECT 'found by another key' UNION SELECT '')",
     update_sees_itself=False,
     row_number=None,

@@ -98,6 +98,7 @@ POSTGRESQL = Dialect(
         " FROM (SELECT string_to_array($1::text, ' ') AS said) i) t"
     ),
     update_returns=True,
+    returning_judges=True,
     upsert_guard=None,
     update_sees_itself=False,
     row_number=None,

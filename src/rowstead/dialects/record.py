@@ -123,6 +123,8 @@ class Dialect:
     """SQL that tells, given an id as `$1`, `committed`, `aborted`, `in progress` or `unsure`."""
     update_returns: bool
     """Whether UPDATE can give back the rows that it changed."""
+    returning_judges: bool
+    """Whether a condition behind RETURNING says of a row what it says in WHERE."""
     upsert_guard: str | None
     """SQL that fails, where an upsert answers to any unique key though one is meant; None: it names one."""
     update_sees_itself: bool

@@ -85,6 +85,8 @@ SQLITE = Dialect(
     returned_id=None,
     transaction_status=None,
     update_returns=True,
+    # In 3.40 `x IS NULL` is 0 there, whatever x is, where an integer key is declared NOT NULL.
+    returning_judges=False,
     upsert_guard=None,
     # Seen in 3.40: it changes rows while it still looks for others.
     update_sees_itself=True,

@@ -1,13 +1,14 @@
 """asyncpg pools and connections that a user brought: used plainly, their state is their owner's.
 
-No codec is installed on them. Where they give JSON as text, parameters are turned to JSON text
-here, by the types that the server gives them; the reader above decodes what comes back.
+No codec is installed on them. Where they give JSON as text, parameters are turned to JSON text and
+results read from it here, by the types that the server gives them: above, JSON is never a text.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import asyncpg  # pyright: ignore[reportMissingTypeStubs]
 from pydantic_core import PydanticSerializationError
@@ -15,7 +16,7 @@ from pydantic_core import PydanticSerializationError
 from rowstead.dialects import POSTGRESQL, Dialect
 from rowstead.drivers.addresses import Options
 from rowstead.drivers.asyncpg import AsyncpgDriver
-from rowstead.drivers.asyncpg_connection import AsyncpgConnection
+from rowstead.drivers.asyncpg_connection import STALE, AsyncpgConnection
 from rowstead.drivers.asyncpg_errors import translate
 from rowstead.drivers.asyncpg_json import encode_json
 from rowstead.drivers.base import RawResult
@@ -24,55 +25,88 @@ from rowstead.errors import DataError, DisconnectedError, HandleClosed, Rowstead
 from rowstead.plan import Record
 from rowstead.waiting import in_background
 
-ENCODERS = 1024
-"""How many texts' parameter types a driver remembers; when full it starts afresh."""
+TEXTS = 1024
+"""How many texts' types a driver remembers; when full it starts afresh."""
+JSON_TYPES = frozenset({"json", "jsonb"})
 
-Encoder = Callable[[Any], Any]
-Encoders = tuple[Encoder | None, ...]
+Convert = Callable[[Any], Any]
+
+
+class Types(NamedTuple):
+    """The JSON in a statement: what turns its parameters, and what reads its results, by their places."""
+
+    encoders: tuple[Convert | None, ...]
+    decoders: tuple[tuple[int, Convert], ...]
+
+
+class _JsonText(str):
+    """JSON that is text already, so that a value which is encoded twice is encoded once."""
+
+    __slots__ = ()
 
 
 def _json_text(value: Any) -> str:
+    if type(value) is _JsonText:
+        return value
     try:
-        return encode_json(value).decode()
+        return _JsonText(encode_json(value).decode())
     except PydanticSerializationError as error:
         raise DataError(f"{type(value).__name__} cannot be written as JSON: {error}") from None
+
+
+def _each(convert: Convert) -> Convert:
+    """The same for an array, which may have arrays in it."""
+
+    def elements(value: Any) -> Any:
+        return [None if v is None else elements(v) if type(v) is list else convert(v) for v in value]
+
+    return elements
 
 
 def _json_texts(value: Any) -> list[Any]:
     return [None if v is None else _json_text(v) for v in value]
 
 
-_ENCODE: dict[str, Encoder] = {
-    "json": _json_text,
-    "jsonb": _json_text,
-    "json[]": _json_texts,
-    "jsonb[]": _json_texts,
-}
-
-
 class TextJsonConnection(AsyncpgConnection):
-    """A connection on which JSON travels as text, as asyncpg has it without a codec."""
+    """A connection on which JSON travels as text, as asyncpg has it without a codec.
 
-    def __init__(self, raw: Any, encoders: dict[str, Encoders]) -> None:
+    written, read: which of the two types do, as parameters and in results.
+    """
+
+    def __init__(
+        self, raw: Any, types: dict[str, Types], written: frozenset[str], read: frozenset[str]
+    ) -> None:
         super().__init__(raw)
-        self._encoders = encoders
+        self._types = types
+        self._encode: dict[str, Convert] = {}
+        self._decode: dict[str, Convert] = {}
+        for name in written:
+            self._encode |= {name: _json_text, f"{name}[]": _json_texts}
+        for name in read:
+            self._decode |= {name: json.loads, f"{name}[]": _each(json.loads)}
 
     async def fetch(self, text: str, params: Sequence[Any]) -> Sequence[Record]:
-        return await super().fetch(text, await self._encoded(text, params))
+        types = await self._learn(text)
+        try:
+            records = await self.raw.fetch(text, *_encoded(types, params))
+        except STALE as error:
+            self._types.pop(text, None)
+            return (await self._again(error, text, params)).records
+        return _decoded(types, records)
 
     async def execute(self, text: str, params: Sequence[Any]) -> int:
-        return await super().execute(text, await self._encoded(text, params))
-
-    async def fetch_raw(self, text: str, params: Sequence[Any]) -> RawResult:
-        return await super().fetch_raw(text, await self._encoded(text, params))
+        # Without values a text may be several statements, which nobody can describe.
+        given = _encoded(await self._learn(text), params) if params else params
+        return await super().execute(text, given)
 
     async def execute_many(self, text: str, rows: Sequence[Sequence[Any]]) -> int:
-        encoders = await self._learn(text)
-        return await super().execute_many(text, [_encode(encoders, row) for row in rows])
+        types = await self._learn(text)
+        return await super().execute_many(text, [_encoded(types, row) for row in rows])
 
     async def fetch_many(self, text: str, rows: Sequence[Sequence[Any]]) -> list[Record | None]:
-        encoders = await self._learn(text)
-        return await super().fetch_many(text, [_encode(encoders, row) for row in rows])
+        types = await self._learn(text)
+        records = await super().fetch_many(text, [_encoded(types, row) for row in rows])
+        return [None if record is None else _decoded(types, [record])[0] for record in records]
 
     async def copy_in(
         self, schema: str | None, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]
@@ -81,26 +115,35 @@ class TextJsonConnection(AsyncpgConnection):
         target = ".".join(_quoted(name) for name in (schema, table) if name)
         marks = ", ".join(f"${n}" for n in range(1, len(columns) + 1))
         names = ", ".join(map(_quoted, columns))
-        encoders = await self._learn(f"INSERT INTO {target} ({names}) VALUES ({marks})")
-        return await super().copy_in(schema, table, columns, (_encode(encoders, row) for row in rows))
+        types = await self._learn(f"INSERT INTO {target} ({names}) VALUES ({marks})")
+        return await super().copy_in(schema, table, columns, (_encoded(types, row) for row in rows))
 
-    async def _encoded(self, text: str, params: Sequence[Any]) -> Sequence[Any]:
-        return _encode(await self._learn(text), params) if params else params
+    async def _run_statement(self, statement: Any, params: Sequence[Any]) -> RawResult:
+        types = self._types_of(statement)
+        result = await super()._run_statement(statement, _encoded(types, params))
+        return RawResult(result.columns, _decoded(types, result.records), result.count)
 
-    async def _learn(self, text: str) -> Encoders:
-        encoders = self._encoders.get(text)
-        if encoders is None:
-            statement = await self.raw.prepare(text)
-            encoders = tuple(_ENCODE.get(type_.name) for type_ in statement.get_parameters())
-            if not any(encoders):
-                encoders = ()
-            if len(self._encoders) >= ENCODERS:
-                self._encoders.clear()
-            self._encoders[text] = encoders
-        return encoders
+    async def _learn(self, text: str) -> Types:
+        types = self._types.get(text)
+        if types is None:
+            types = self._types_of(await self.raw.prepare(text))
+            if len(self._types) >= TEXTS:
+                self._types.clear()
+            self._types[text] = types
+        return types
+
+    def _types_of(self, statement: Any) -> Types:
+        encoders = tuple(self._encode.get(type_.name) for type_ in statement.get_parameters())
+        decoders = tuple(
+            (place, self._decode[attribute.type.name])
+            for place, attribute in enumerate(statement.get_attributes())
+            if attribute.type.name in self._decode
+        )
+        return Types(encoders if any(encoders) else (), decoders)
 
 
-def _encode(encoders: Encoders, params: Sequence[Any]) -> Sequence[Any]:
+def _encoded(types: Types, params: Sequence[Any]) -> Sequence[Any]:
+    encoders = types.encoders
     if len(encoders) != len(params):
         # None of them is JSON, or their number is wrong, which asyncpg says.
         return params
@@ -110,13 +153,28 @@ def _encode(encoders: Encoders, params: Sequence[Any]) -> Sequence[Any]:
     ]
 
 
+def _decoded(types: Types, records: Sequence[Record]) -> Sequence[Record]:
+    if not types.decoders:
+        return records
+    return [_with_json(record, types.decoders) for record in records]
+
+
+def _with_json(record: Record, decoders: Sequence[tuple[int, Convert]]) -> Record:
+    values = list(record)
+    for place, decode in decoders:
+        if values[place] is not None:
+            values[place] = decode(values[place])
+    return tuple(values)
+
+
 def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-async def gives_json_as_text(raw: Any) -> bool:
-    """Whether a connection has no codec for jsonb."""
-    return isinstance(await raw.fetchval("SELECT '1'::jsonb"), str)
+async def json_given_as_text(raw: Any) -> frozenset[str]:
+    """Those of the two types that a connection has no codec for."""
+    given = await raw.fetchrow("SELECT '1'::json, '1'::jsonb")
+    return frozenset(name for name, value in zip(("json", "jsonb"), given, strict=True) if type(value) is str)
 
 
 class _Borrowed:
@@ -130,15 +188,17 @@ class _Borrowed:
 
     def __init__(self) -> None:
         self.json_as_text = True
-        self._probed = False
-        self._encoders: dict[str, Encoders] = {}
+        self._as_text: frozenset[str] | None = None
+        self._types: dict[str, Types] = {}
         self._tasks: set[Any] = set()
 
     async def _wrap(self, raw: Any) -> AsyncpgConnection:
-        if not self._probed:
-            self.json_as_text = await gives_json_as_text(raw)
-            self._probed = True
-        return TextJsonConnection(raw, self._encoders) if self.json_as_text else AsyncpgConnection(raw)
+        if self._as_text is None:
+            self._as_text = await json_given_as_text(raw)
+            self.json_as_text = bool(self._as_text)
+        if not self._as_text:
+            return AsyncpgConnection(raw)
+        return TextJsonConnection(raw, self._types, self._as_text, self._as_text)
 
     async def _settle(self) -> None:
         """Wait until what was given back has reached its owner."""

@@ -102,7 +102,7 @@ class AsyncpgConnection:
             return await self._prepare_and_run(text, params)
         self._statements.move_to_end(text)
         try:
-            return await _run(statement, params)
+            return await self._run_statement(statement, params)
         except STALE as error:
             return await self._again(error, text, params)
 
@@ -114,7 +114,7 @@ class AsyncpgConnection:
         statement = await self.raw.prepare(text)
         total = 0
         for row in rows:
-            total += (await _run(statement, row)).count
+            total += (await self._run_statement(statement, row)).count
         return total
 
     async def fetch_many(self, text: str, rows: Sequence[Sequence[Any]]) -> list[Record | None]:
@@ -169,7 +169,7 @@ class AsyncpgConnection:
 
     async def _prepare_and_run(self, text: str, params: Sequence[Any]) -> RawResult:
         statement = await self.raw.prepare(text)
-        result = await _run(statement, params)
+        result = await self._run_statement(statement, params)
         if redefines(statement.get_statusmsg()):
             self._statements.clear()
         elif statement.get_name():
@@ -198,6 +198,15 @@ class AsyncpgConnection:
             raise error
         return await self._prepare_and_run(text, params)
 
+    async def _run_statement(self, statement: Any, params: Sequence[Any]) -> RawResult:
+        for number, value in enumerate(params[: len(statement.get_parameters())]):
+            # asyncpg would cut off what stands behind the point.
+            if _is_fractional(value) and statement.get_parameters()[number].name.rstrip("[]") in _INTEGERS:
+                raise DataError(f"parameter ${number + 1} takes whole numbers, not {type(value).__name__}")
+        records = await statement.fetch(*params)
+        columns = [attribute.name for attribute in statement.get_attributes()]
+        return RawResult(columns, records, affected(statement.get_statusmsg()))
+
 
 def _is_fractional(value: Any) -> bool:
     if isinstance(value, (list, tuple)):
@@ -207,13 +216,3 @@ def _is_fractional(value: Any) -> bool:
             return any(map(_is_fractional, items))
         return any(issubclass(t, (float, decimal.Decimal)) for t in types)
     return isinstance(value, (float, decimal.Decimal))
-
-
-async def _run(statement: Any, params: Sequence[Any]) -> RawResult:
-    for number, value in enumerate(params[: len(statement.get_parameters())]):
-        # asyncpg would cut off what stands behind the point.
-        if _is_fractional(value) and statement.get_parameters()[number].name.rstrip("[]") in _INTEGERS:
-            raise DataError(f"parameter ${number + 1} takes whole numbers, not {type(value).__name__}")
-    records = await statement.fetch(*params)
-    columns = [attribute.name for attribute in statement.get_attributes()]
-    return RawResult(columns, records, affected(statement.get_statusmsg()))

@@ -56,14 +56,15 @@ class Wrapper:
 
     def __init__(self, codec: str) -> None:
         self._codec = codec
-        self._encoders: dict[str, Any] = {}
+        self._types: dict[str, Any] = {}
         self._shapes: Any = None
 
     async def wrap(self, raw: Any) -> Connection:
         if self._codec == "asyncpg":
-            from rowstead.drivers.asyncpg_borrowed import TextJsonConnection
+            from rowstead.drivers.asyncpg_borrowed import JSON_TYPES, TextJsonConnection
 
-            return TextJsonConnection(raw, self._encoders)
+            # SQLAlchemy's codecs take JSON as text, and give what it says.
+            return TextJsonConnection(raw, self._types, written=JSON_TYPES, read=frozenset())
         if self._codec == "psycopg":
             from rowstead.drivers.psycopg import PsycopgConnection, Shapes
 

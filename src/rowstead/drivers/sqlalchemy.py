@@ -59,7 +59,7 @@ class SQLAlchemyAdapter:
                 f"not {type(bind).__name__}; of an engine use `async with engine.begin() as connection`"
             )
         self.dialect, self.codec, self.paramstyle = known_as(_dialect_of(bind))
-        # SQLAlchemy installs codecs by which asyncpg gives JSON as text.
+        # SQLAlchemy installs codecs by which asyncpg takes JSON as text.
         self.json_as_text = self.codec == "asyncpg"
         self._bind = bind
         self._turns = Turns()

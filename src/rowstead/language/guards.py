@@ -8,7 +8,9 @@ conditions may ask other tables by subqueries; joins, orders and limits are refu
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from itertools import chain
 from typing import Any, NamedTuple, cast
 
 import sqlalchemy as sa
@@ -16,13 +18,13 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql import operators, visitors
 from sqlalchemy.sql.elements import BindParameter, ClauseList, Grouping
 from sqlalchemy.sql.selectable import FromClause
-from sqlalchemy.types import NullType
+from sqlalchemy.types import NullType, TupleType, TypeEngine
 
+from rowstead.dialects import Dialect
 from rowstead.errors import UsageError
-from rowstead.language.expressions import Expression, Slots
+from rowstead.language.expressions import Around, Expression, Slots
 from rowstead.language.shapes import EVERYTHING, GUARD, Shape
 from rowstead.tables.from_sqlalchemy import column_of_type
-from rowstead.tables.schema import Column
 
 
 class Guard(NamedTuple):
@@ -65,7 +67,7 @@ class Kept:
         for one in self.parameters:
             if one.required:
                 raise UsageError(f"a hook's condition on {self.table.name} has no value for {one.key!r}")
-            found.extend(_several(one) if one.expanding else (one.effective_value,))
+            found.extend(_flat(one) if one.expanding else (one.effective_value,))
         return tuple(found)
 
     def spelled(self, slots: Slots, clause: FromClause) -> Expression:
@@ -107,11 +109,21 @@ def guard_of(table: sa.Table, before: Any, after: Any) -> Guard:
     added = getattr(after, _CONDITIONS)
     if not added:
         return NO_GUARD
-    kept = Kept(table, sa.and_(*added) if len(added) > 1 else added[0])
+    condition = sa.and_(*added) if len(added) > 1 else added[0]
+    if any(isinstance(one, sa.CTE) for one in visitors.iterate(condition)):
+        # It may stand twice in one statement, whose definitions have one name each.
+        raise UsageError(f"a condition hook of {table.name} uses a CTE; write it as a subquery where it is used")
+    kept = Kept(table, condition)
     return Guard((GUARD, kept), kept.values())
 
 
 _CONDITIONS = "_where_criteria"
+
+
+def _flat(parameter: BindParameter[Any]) -> Iterable[Any]:
+    """The values of a list one by one, those of its tuples too."""
+    many = _several(parameter)
+    return chain.from_iterable(many) if isinstance(parameter.type, TupleType) else many
 
 
 def _several(parameter: BindParameter[Any]) -> Sequence[Any]:
@@ -123,25 +135,52 @@ def _parameters(condition: Any) -> list[BindParameter[Any]]:
     return [one for one in visitors.iterate(condition) if isinstance(one, BindParameter)]
 
 
-def _held_by(parameter: BindParameter[Any]) -> Column:
-    """A parameter's type as a column, under the name that its value is compared with where that is known."""
+def _slot(slots: Slots, parameter: BindParameter[Any]) -> Any:
+    """What stands for a parameter: a slot, or as many as its list has values."""
+    # Messages name the column that a value is compared with, where that is known.
     name = str(getattr(parameter, "_orig_key", None) or parameter.key)
-    return column_of_type(name, parameter.type, nullable=True)
-
-
-def _slot(slots: Slots, parameter: BindParameter[Any]) -> Expression:
-    column = _held_by(parameter)
+    type_: Any = parameter.type
     if not parameter.expanding:
-        return slots.exact(column, slots.operand(column))
-    values = [slots.exact(column, slots.operand(column)) for _ in _several(parameter)]
-    return Grouping(ClauseList(*values)) if values else _nothing(parameter)
+        return _of_type(slots, name, type_)
+    many = _several(parameter)
+    if not many:
+        return _nothing(type_)
+    if isinstance(type_, TupleType):
+        return _in_brackets([_in_brackets([_of_type(slots, name, t) for t in type_.types]) for _ in many])
+    return _in_brackets([_of_type(slots, name, type_) for _ in many])
 
 
-def _nothing(parameter: BindParameter[Any]) -> Any:
-    """What stands behind IN for an empty list: no row, of the right type."""
-    null: Any = sa.null()
-    typed = null if isinstance(parameter.type, NullType) else sa.cast(null, parameter.type)
-    return sa.select(typed).where(sa.literal_column("1") != sa.literal_column("1")).scalar_subquery()
+def _of_type(slots: Slots, name: str, type_: TypeEngine[Any]) -> Expression:
+    """The next slot, with its type beside it where a database cannot tell it from where it stands."""
+    column = column_of_type(name, type_, nullable=True)
+    slot = slots.exact(column, slots.operand(column))
+    cast_to = _cast_to(slots.dialect, type_)
+    return Around("", slot, cast_to) if cast_to else slot
+
+
+def _cast_to(dialect: Dialect, type_: TypeEngine[Any]) -> str:
+    """How SQLAlchemy writes a parameter's type behind it for this database; empty where it does not."""
+    written = _written(dialect)
+    impl = type_.dialect_impl(written)
+    if isinstance(type_, NullType) or not impl.render_bind_cast:
+        return ""
+    return written.statement_compiler(written, None).render_bind_cast(type_, impl, "")
+
+
+@lru_cache(maxsize=8)
+def _written(dialect: Dialect) -> Any:
+    return dialect.written("named")
+
+
+def _in_brackets(some: Sequence[Any]) -> Any:
+    return cast("Any", Grouping(ClauseList(*some)))
+
+
+def _nothing(type_: Any) -> Any:
+    """What stands behind IN for an empty list: no row, of the right types."""
+    types: Sequence[Any] = type_.types if isinstance(type_, TupleType) else [type_]
+    nulls = [sa.null() if isinstance(t, NullType) else sa.cast(sa.null(), t) for t in types]
+    return sa.select(*nulls).where(sa.literal_column("1") != sa.literal_column("1")).scalar_subquery()
 
 
 def _column(column: sa.Column[Any], clause: FromClause) -> Expression:

@@ -1,7 +1,7 @@
 """What a hook adds to an INSERT of SQLAlchemy's: values that every row gets.
 
 The counterpart of `guards`, which reads what hooks add to the other statements. Knows the statement only;
-rows are written by `plans/table_writes`.
+rows are written by `plans/table_inserts`.
 """
 
 from __future__ import annotations

@@ -62,6 +62,17 @@ class Subquery(NamedTuple):
     offset: bool
 
 
+def equal_to(values: Iterable[tuple[str, Any]]) -> tuple[Shape, list[Any]]:
+    """What says that these columns have these values, None for NULL; any name is a column's here."""
+    shape: list[Any] = ["and"]
+    found: list[Any] = []
+    for name, value in values:
+        shape.append(("is_null", name, None) if value is None else ("eq", name, VALUE))
+        if value is not None:
+            found.append(value)
+    return tuple(shape), found
+
+
 def is_plain(types: Iterable[type]) -> bool:
     """Whether values of these types are nothing but compared: no list, no NULL, no operators."""
     return PLAIN.issuperset(types)

@@ -11,8 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from rowstead.dialects import Dialect
 from rowstead.errors import DuplicateError
-from rowstead.language.conditions import read
-from rowstead.language.shapes import IF_NEW, VALUE, Shape
+from rowstead.language.shapes import IF_NEW, VALUE, Shape, equal_to
 from rowstead.plan import Atomic, Call, Many, ManyReturning, Plan, Record, Trying
 from rowstead.sentinels import Inc
 from rowstead.statements.compiled import Compiled, Compiler
@@ -51,7 +50,7 @@ class NewRow(NamedTuple):
         stored = self.stored()
         if any(stored.get(name) is None for name in key):
             return None
-        return read({name: {"eq": stored[name]} for name in key}, self.table)
+        return equal_to((name, stored[name]) for name in key)
 
 
 def _has_value(form: Any) -> bool:

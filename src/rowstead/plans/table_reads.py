@@ -15,15 +15,15 @@ from rowstead.errors import ValidationError, did_you_mean
 from rowstead.language.conditions import Scope, Where, read, read_count
 from rowstead.language.guards import Guard
 from rowstead.language.ordering import Order, with_key
-from rowstead.language.shapes import EVERYTHING, PLAIN, VALUE, Shape, is_everything
+from rowstead.language.shapes import EVERYTHING, PLAIN, VALUE, Shape, equal_to, is_everything
 from rowstead.plan import Call, Plan, Record, first_value
 from rowstead.plans.paging import Page, Position, Walk
 from rowstead.statements.compiled import Compiler
 from rowstead.tables.access import Access
 from rowstead.tables.schema import Table
 
-MAX_KEY_VALUES = 30_000
-"""Values of composite keys in one statement; servers take some 32,000 parameters."""
+MAX_COMPOSITE = 500
+"""Composite keys in one statement: each is a condition of its own, that a database has to plan."""
 
 
 class Wanted(NamedTuple):
@@ -68,8 +68,7 @@ def by_id(table: Table, id: Any) -> Wanted:
     """
     if len(table.key) == 1 and type(id) in PLAIN:
         return Wanted(_key_shape(table), (id,))
-    shape, values = read({name: {"eq": value} for name, value in _parts(table, id).items()}, table)
-    return Wanted(shape, values)
+    return Wanted(*equal_to(_parts(table, id).items()))
 
 
 def by_ids(table: Table, ids: Iterable[Any]) -> Wanted:
@@ -77,17 +76,16 @@ def by_ids(table: Table, ids: Iterable[Any]) -> Wanted:
     if len(_key(table)) == 1:
         name = table.key[0]
         wanted = [id if type(id) in PLAIN else _parts(table, id)[name] for id in ids]
-        shape, values = read({name: {"in": [one for one in wanted if one is not None]}}, table)
+        # The key may be called like a connective.
+        shape, values = read({"col": {"name": name, "in": [one for one in wanted if one is not None]}}, table)
         return Wanted(shape, values)
-    keys = [_parts(table, id) for id in ids]
-    if len(keys) * len(table.key) > MAX_KEY_VALUES:
+    keys = [equal_to(_parts(table, id).items()) for id in ids]
+    if len(keys) > MAX_COMPOSITE:
         raise ValidationError(
-            f"{len(keys)} keys of {table.name} are too many for one statement; give at most "
-            f"{MAX_KEY_VALUES // len(table.key)}",
+            f"{len(keys)} keys of {table.name} are too many for one statement; give at most {MAX_COMPOSITE}",
             table=table.name,
         )
-    shape, values = read({"or": [{n: {"eq": v} for n, v in key.items()} for key in keys]}, table)
-    return Wanted(shape, values)
+    return Wanted(("or", *(shape for shape, _ in keys)), [value for _, values in keys for value in values])
 
 
 def _key(table: Table) -> tuple[str, ...]:

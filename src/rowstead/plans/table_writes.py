@@ -1,197 +1,39 @@
-"""Writes of dicts to a table of SQLAlchemy's: what each changed, and what of it its caller may see.
+"""Changes and removals of rows of a table of SQLAlchemy's, as dicts; new rows are in `table_inserts`.
 
-SQLAlchemy's own defaults are filled in. A guard of an upsert binds the row that is there already: where it
-is not true, nothing is written at all. Nothing that a caller gave is changed. Written as plans.
+SQLAlchemy's `onupdate` is filled in. Nothing that a caller gave is changed. Written as plans.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from operator import itemgetter
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from rowstead.errors import DuplicateError, ValidationError, did_you_mean
+from rowstead.errors import ValidationError
 from rowstead.language.guards import NO_GUARD, Guard
-from rowstead.language.shapes import VALUE, has_subquery
-from rowstead.plan import Atomic, Call, Plan, Trying
-from rowstead.plans import bulk, column_fillings
-from rowstead.plans.apart import NewRow, applies_apart, inserting, one_by_one
-from rowstead.plans.bulk import Group
-from rowstead.plans.column_fillings import Filling, Known
-from rowstead.plans.table_reads import Wanted, by_ids, rows
+from rowstead.language.shapes import VALUE, Shape, has_subquery
+from rowstead.plan import Atomic, Plan
+from rowstead.plans import column_fillings
+from rowstead.plans.judged import Written, back_of, in_portions, is_judged_apart, judged, only, seen, with_key
+from rowstead.plans.table_reads import Wanted, rows
 from rowstead.sentinels import Now
-from rowstead.statements.compiled import NOT_SHOWN, Compiler
-from rowstead.statements.inserts import NOTHING_BACK, Back, Target
+from rowstead.statements.compiled import Compiler
+from rowstead.statements.inserts import NOTHING_BACK, Back
 from rowstead.tables.from_sqlalchemy import table_of
 from rowstead.tables.schema import Table
-from rowstead.values.columnar import Columnar
 
 Given = tuple[tuple[str, Any], ...]
-Rows = Sequence[Mapping[str, Any]]
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
-    """What a write did: how many rows it wrote, and those of them that may be seen, as far as asked."""
-
-    count: int
-    rows: list[dict[str, Any]]
-
-
-ON_CONFLICT = ("do_nothing", "do_update")
-"""What may be done about a row that is there already."""
-
-
-def _seen(given_back: Iterable[Any]) -> Written:
-    """What came back: rows, and NOT_SHOWN for those that may not be seen."""
-    found = list(given_back)
-    return Written(len(found), [row for row in found if row is not NOT_SHOWN])
-
-
-def _back(columns: tuple[str, ...], shown: Guard) -> Back | None:
-    return Back(columns, shown.shape, shown.values) if columns else None
-
-
-# Inserts
-
-
-def insert(
-    compiler: Compiler,
-    table: sa.Table[Any],
-    values: Rows,
-    columns: tuple[str, ...],
-    *,
-    on_conflict: str | None = None,
-    keys: tuple[str, ...] = (),
-    patch: Mapping[str, Any] | None = None,
-    guard: Guard = NO_GUARD,
-    shown: Guard = NO_GUARD,
-) -> Plan[Written]:
-    """Insert rows, all or none; each keeps what it gives, and defaults fill the rest.
-
-    `on_conflict`: "do_nothing" leaves rows that are there by the unique key `keys` (by any, where none is
-    named), "do_update" sets `patch` on them. DuplicateError where `guard` is not true of such a row.
-    """
-    described = table_of(table)
-    groups = _groups(compiler, table, described, values)
-    back = _back(columns, shown)
-    if on_conflict is None or on_conflict == "do_nothing":
-        target = None if on_conflict is None else Target("ignore", keys or None)
-        if len(values) == 1:
-            return (yield from _insert_one(compiler, described, groups[0], target, back))
-        found = yield from bulk.insert_many(compiler, described, groups, target, back or False)
-        return _seen(found) if back else Written(found, [])
-    if on_conflict != "do_update":
-        hint = did_you_mean(str(on_conflict), ON_CONFLICT)
-        raise ValidationError(f"on_conflict is do_nothing, do_update or None, not {on_conflict!r}; {hint}")
-    if not keys or not patch:
-        raise ValidationError(
-            "do_update needs on_conflict_keys, the columns of a unique key, and on_conflict_values, what "
-            "to set",
-            table=described.name,
-        )
-    change = _change(table, described, patch)
-    _check_keys(described, groups, keys)
-    upsert = _Upsert(compiler, described, keys, change, guard, back)
-    return (yield Atomic(upsert.of(groups)))
-
-
-def _insert_one(
-    compiler: Compiler, table: Table, group: Group, target: Target | None, back: Back | None
-) -> Plan[Written]:
-    asked = back or NOTHING_BACK
-    compiled = compiler.get(("insert", table, group.given, target, *asked.key))
-    values = [*group.rows[0], *asked.values]
-    # What ends in whether it is shown has no room for the transaction's id.
-    make = compiled.stored if back and not back.values else compiled.call
-    call: Call[Any] = make(values, compiled.read_one) if back else compiled.call(values, None)
-    if target is not None and applies_apart(compiler.dialect, target):
-        row = NewRow(table, group.given, group.rows[0])
-        found = yield from inserting(compiler, row, call, target, None, back)
-    else:
-        found = yield call
-    if back is None:
-        return Written(found or 0, [])
-    return _seen([] if found is None else [found])
-
-
-def _groups(
-    compiler: Compiler,
-    table: sa.Table[Any],
-    described: Table,
-    values: Rows,
-) -> list[Group]:
-    """The rows by which columns they give, column by column."""
-    fillings = _fillings(table, described, compiler.dialect.sequences is not None)
-    # The same columns in another order are the same columns.
-    columns_of = {names: frozenset(names) for names in dict.fromkeys(map(tuple, values))}
-    alike: dict[frozenset[str], list[int]] = {given: [] for given in columns_of.values()}
-    if len(alike) == 1:
-        return [_group(described, next(iter(alike)), values, range(len(values)), fillings)]
-    for place, row in enumerate(values):
-        alike[columns_of[tuple(row)]].append(place)
-    return [
-        _group(described, given, [values[place] for place in places], places, fillings)
-        for given, places in alike.items()
-    ]
-
-
-def _fillings(table: sa.Table[Any], described: Table, has_sequences: bool) -> Mapping[str, Filling]:
-    """What SQLAlchemy fills into a new row, found out once per table."""
-    name = f"fillings of an insert{', sequences too' * has_sequences}"
-    found = described.facts.get(name)
-    if found is None:
-        found = described.facts[name] = column_fillings.on_insert(table, has_sequences)
-    return found
-
-
-def _group(
-    table: Table, names: frozenset[str], some: Rows, places: Sequence[int], fillings: Mapping[str, Filling]
-) -> Group:
-    for name in names:
-        table.column(name)
-    given: list[tuple[str, Any]] = []
-    columns: list[list[Any]] = []
-    known: dict[str, list[Any]] = {}
-    for name in table.all:
-        filling = fillings.get(name)
-        if name in names:
-            known[name] = list(map(itemgetter(name), some))
-        elif filling is None:
-            continue
-        elif filling.form is Now:
-            given.append((name, Now))
-            continue
-        else:
-            known[name] = [filling.value(Known(row, known, n)) for n, row in enumerate(some)]
-        given.append((name, VALUE))
-        columns.append(known[name])
-    return Group(tuple(given), Columnar(columns, len(some)), places)
-
-
-def _check_keys(table: Table, groups: Sequence[Group], keys: tuple[str, ...]) -> None:
-    table.names(keys, "on_conflict_keys")
-    for group in groups:
-        given = {name for name, _ in group.given}
-        missing = [name for name in keys if name not in given]
-        if missing:
-            raise ValidationError(
-                f"an upsert by {list(keys)} needs every one of them in each row; {missing} is not",
-                table=table.name,
-            )
-
-
-class _Change(NamedTuple):
+class Change(NamedTuple):
     """What is set: the columns with their forms, and a value for each VALUE."""
 
     given: Given
     values: list[Any]
 
 
-def _change(table: sa.Table[Any], described: Table, patch: Mapping[str, Any]) -> _Change:
+def change_of(table: sa.Table[Any], described: Table, patch: Mapping[str, Any]) -> Change:
     """A patch with what SQLAlchemy sets beside it. ValidationError for an empty one."""
     for name in patch:
         described.column(name)
@@ -205,94 +47,7 @@ def _change(table: sa.Table[Any], described: Table, patch: Mapping[str, Any]) ->
             row[name] = Now if filling.form is Now else filling.value(row)
     ordered = [(name, row[name]) for name in described.all if name in row]
     given = tuple((name, Now if value is Now else VALUE) for name, value in ordered)
-    return _Change(given, [value for _, value in ordered if value is not Now])
-
-
-class _Upsert:
-    """Inserts rows, or sets a patch on those that are there; run inside a transaction."""
-
-    def __init__(
-        self,
-        compiler: Compiler,
-        table: Table,
-        keys: tuple[str, ...],
-        change: _Change,
-        guard: Guard,
-        back: Back | None,
-    ) -> None:
-        self._compiler = compiler
-        self._table = table
-        self._keys = keys
-        self._change = change
-        self._guard = guard
-        # Without something to come back nobody says of which row the guard is not true.
-        self._back = back or Back(table.all[:1])
-        self._asked = back is not None
-
-    def of(self, groups: Sequence[Group]) -> Plan[Written]:
-        found: list[Any] = [None] * sum(len(group.rows) for group in groups)
-        # A database that names no key beside the clause is asked in two statements.
-        apart = self._compiler.dialect.upsert_guard is not None
-        for group in groups:
-            stored = yield from self._in_turn(group) if apart else self._at_once(group)
-            for place, row in zip(group.places, stored, strict=True):
-                found[place] = row
-        if None in found:
-            raise self._refused()
-        return _seen(found) if self._asked else Written(len(found), [])
-
-    def _refused(self) -> DuplicateError:
-        return DuplicateError(
-            f"a row of {self._table.name} with the same {list(self._keys)} is there, and may not be changed; "
-            "nothing was written",
-            table=self._table.name,
-        )
-
-    def _at_once(self, group: Group) -> Plan[list[Any]]:
-        """For each row what is stored; None where the guard was in the way."""
-        target = Target("patch", self._keys, self._change.given, self._guard.shape)
-        more = [*self._change.values, *self._guard.values]
-        some = [[*row, *more] for row in group.rows]
-        return (yield from one_by_one(self._compiler, self._table, group.given, some, target, self._back))
-
-    def _in_turn(self, group: Group) -> Plan[list[Any]]:
-        compiled = self._compiler.get(("insert", self._table, group.given, None, *self._back.key))
-        found: list[Any] = []
-        for values in group.rows:
-            call = compiled.call([*values, *self._back.values], compiled.read_one)
-            try:
-                found.append((yield Trying(call)))
-            except DuplicateError:
-                row = NewRow(self._table, group.given, values)
-                found.append((yield from self._patched(row)))
-        return found
-
-    def _patched(self, row: NewRow) -> Plan[Any]:
-        """Change the row that is there by the key, and read it; None where there is none that may be."""
-        there = row.key_filter(self._keys)
-        if there is None:
-            return None
-        wanted = Wanted(*there)
-        allowed = wanted.also(self._guard)
-        key = ("update", self._table, self._change.given, allowed.shape, ())
-        changed: int = yield self._compiler.get(key).call([*self._change.values, *allowed.values], None)
-        if not changed:
-            return None
-        stored = dict(zip((name for name, _ in self._change.given), self._change.values, strict=False))
-        moved = {name: stored.get(name, row.stored()[name]) for name in self._keys}
-        again = NewRow(self._table, tuple((n, VALUE) for n in moved), list(moved.values())).key_filter(
-            self._keys
-        )
-        return (yield from _one_shown(self._compiler, self._table, Wanted(*(again or there)), self._back))
-
-
-def _one_shown(compiler: Compiler, table: Table, wanted: Wanted, back: Back) -> Plan[Any]:
-    seen = wanted.also(Guard(back.shown, back.values))
-    found: list[Any] = yield rows(compiler, table, back.columns, seen)
-    return found[0] if found else NOT_SHOWN
-
-
-# Changes
+    return Change(given, [value for _, value in ordered if value is not Now])
 
 
 def update(
@@ -306,37 +61,74 @@ def update(
 ) -> Plan[Written]:
     """Set `data` on the rows that are wanted. ValidationError for empty data and unknown columns."""
     described = table_of(table)
-    change = _change(table, described, data)
-    back = _back(columns, shown)
-    if back is not None and not compiler.dialect.update_returns:
-        return (yield Atomic(_update_and_read(compiler, described, change, wanted, back)))
-    if back is None and compiler.dialect.update_sees_itself and has_subquery(wanted.shape):
-        # What comes back is counted before the statement's own changes are seen.
-        back = Back(described.all[:1])
-    key = ("update", described, change.given, wanted.shape, *(back or NOTHING_BACK).key)
-    compiled = compiler.get(key)
-    values = [*change.values, *wanted.values, *(back.values if back else ())]
-    found = yield compiled.call(values, compiled.read_all if back else None)
-    if not columns:
-        return Written(len(found) if back else found, [])
-    return _seen(found)
+    change = change_of(table, described, data)
+    if columns and not compiler.dialect.update_returns:
+        return (yield from _update_and_read(compiler, described, change, wanted, Back(columns, *shown)))
+
+    def write(columns: tuple[str, ...], shown: Guard) -> Plan[Written]:
+        return _update(compiler, described, change, wanted, back_of(columns, shown))
+
+    return (yield from judged(compiler, described, columns, shown, write))
+
+
+def _update(
+    compiler: Compiler, table: Table, change: Change, wanted: Wanted, back: Back | None
+) -> Plan[Written]:
+    counted = back is None and compiler.dialect.update_sees_itself and has_subquery(wanted.shape)
+    # What comes back is counted before the statement's own changes are seen.
+    asked = Back(table.all[:1]) if counted else back or NOTHING_BACK
+    compiled = compiler.get(("update", table, change.given, wanted.shape, *asked.key))
+    values = [*change.values, *wanted.values, *asked.values]
+    found = yield compiled.call(values, compiled.read_all if asked.columns else None)
+    if back is None:
+        return Written(len(found) if counted else found, [])
+    return seen(found)
 
 
 def _update_and_read(
-    compiler: Compiler, table: Table, change: _Change, wanted: Wanted, back: Back
+    compiler: Compiler, table: Table, change: Change, wanted: Wanted, back: Back
 ) -> Plan[Written]:
     """The same where an UPDATE gives nothing back: which rows, the change, what they are now."""
-    held = compiler.get(("locked", table, table.key, wanted.shape))
-    before: list[dict[str, Any]] = yield held.call(wanted.values, held.read_all)
-    if not before:
-        return Written(0, [])
-    ids = by_ids(table, before)
-    setting = compiler.get(("update", table, change.given, ids.shape, ()))
-    yield setting.call([*change.values, *ids.values], None)
+    if not table.key:
+        raise ValidationError(
+            f"rows of {table.name} cannot be given back by an update: it has no primary key to read them by, "
+            "and this database's UPDATE gives nothing back; ask for no columns",
+            table=table.name,
+        )
     set_to = dict(zip((name for name, form in change.given if form == VALUE), change.values, strict=True))
-    after = by_ids(table, [{name: set_to.get(name, row[name]) for name in table.key} for row in before])
-    seen = after.also(Guard(back.shown, back.values))
-    return Written(len(before), (yield rows(compiler, table, back.columns, seen)))
+    shown = Guard(back.shown, back.values)
+    if _beginswith_key(table, wanted.shape) and set_to.keys().isdisjoint(table.key):
+        size = len(table.key)
+        key = Wanted(("and", *wanted.shape[1 : size + 1]), list(wanted.values)[:size])
+        return (yield Atomic(_one_changed(compiler, table, change, wanted, key.also(shown), back)))
+
+    def steps() -> Plan[Written]:
+        held = compiler.get(("locked", table, table.key, wanted.shape))
+        before: list[dict[str, Any]] = yield held.call(wanted.values, held.read_all)
+        found: list[dict[str, Any]] = []
+        for ids in list(in_portions(table, before)):
+            setting = compiler.get(("update", table, change.given, ids.shape, ()))
+            yield setting.call([*change.values, *ids.values], None)
+        after = [{name: set_to.get(name, row[name]) for name in table.key} for row in before]
+        for ids in in_portions(table, after):
+            found += yield rows(compiler, table, back.columns, ids.also(shown))
+        return Written(len(before), found)
+
+    return (yield Atomic(steps()))
+
+
+def _beginswith_key(table: Table, shape: Shape) -> bool:
+    """Whether a shape is about the one row of a key, and perhaps says more of it."""
+    terms = shape[1 : len(table.key) + 1] if shape[0] == "and" else ()
+    return [term[:2] for term in terms] == [("eq", name) for name in table.key]
+
+
+def _one_changed(
+    compiler: Compiler, table: Table, change: Change, wanted: Wanted, after: Wanted, back: Back
+) -> Plan[Written]:
+    setting = compiler.get(("update", table, change.given, wanted.shape, ()))
+    found: int = yield setting.call([*change.values, *wanted.values], None)
+    return Written(found, (yield rows(compiler, table, back.columns, after)) if found else [])
 
 
 def delete(
@@ -349,8 +141,23 @@ def delete(
 ) -> Plan[Written]:
     """Remove the rows that are wanted, and give back what they were."""
     described = table_of(table)
-    back = _back(columns, shown)
-    compiled = compiler.get(("delete", described, wanted.shape, *(back or NOTHING_BACK).key))
-    values = [*wanted.values, *(back.values if back else ())]
-    found = yield compiled.call(values, compiled.read_all if back else None)
-    return _seen(found) if back else Written(found, [])
+    if not columns or not is_judged_apart(compiler, described, shown):
+        return (yield from _delete(compiler, described, wanted, back_of(columns, shown)))
+
+    def steps() -> Plan[Written]:
+        # When they are deleted nobody can be asked about them any more.
+        visible = wanted.also(shown)
+        held = compiler.get(("locked", described, described.key, visible.shape))
+        before: list[dict[str, Any]] = yield held.call(visible.values, held.read_all)
+        before_keys = {tuple(row.values()) if len(row) > 1 else row[described.key[0]] for row in before}
+        written = yield from _delete(compiler, described, wanted, Back(with_key(described, columns)))
+        return only(written, described, columns, before_keys)
+
+    return (yield Atomic(steps()))
+
+
+def _delete(compiler: Compiler, table: Table, wanted: Wanted, back: Back | None) -> Plan[Written]:
+    asked = back or NOTHING_BACK
+    compiled = compiler.get(("delete", table, wanted.shape, *asked.key))
+    found = yield compiled.call([*wanted.values, *asked.values], compiled.read_all if back else None)
+    return seen(found) if back else Written(found, [])

@@ -17,7 +17,7 @@ from rowstead.service.connections import session_of
 from rowstead.service.fixture_files import fixture_files, meant
 from rowstead.service.fixture_loading import Filling, Load, Tables, WhatIsThere, filling, is_empty
 from rowstead.service.service import Service
-from rowstead.service.sessions import session
+from rowstead.service.sessions import without_session
 from rowstead.service.table_service import SQLService
 from rowstead.session import Session
 from rowstead.tables.dependencies import referred_first
@@ -86,8 +86,8 @@ class FixtureService(Service):
         """Fill the tables from the files; by service how many rows, of those that were filled.
 
         All tables of a database are filled in one transaction, each behind those that its foreign keys refer
-        to. It is the program itself that writes: `prepare_insert_data` and column lists hold, as for any
-        caller, permissions do not keep anything from it, and after-hooks do not run.
+        to. It is the program itself that writes, in no session: `prepare_insert_data` and column lists hold,
+        as for any caller, permissions do not keep anything from it, and after-hooks do not run.
 
         Raises ValidationError or a Conflict, with file and line, for what cannot be stored; UsageError for
         tables that refer to each other in a circle.
@@ -95,7 +95,7 @@ class FixtureService(Service):
         services = self._services()
         files = self._files(services)
         loaded: dict[str, int] = {}
-        with session(system=True):
+        with without_session():
             for database, some in _by_database([services[name] for name in files]):
                 for filled in await self._fill(database, some, files):
                     loaded[filled.service.name] = len(filled.rows)

@@ -1,7 +1,7 @@
 """The hooks of a service: what its class may say about the rows of every call, and what comes of it.
 
 Conditions become guards, which bind whatever the call is; rows are copies, so that a caller's own stay as
-they are. A class that says nothing pays nothing: which hooks there are is found once for each class.
+they are. A class that says nothing pays next to nothing: it is asked which hooks there are, and no more.
 """
 
 from __future__ import annotations
@@ -42,12 +42,6 @@ class Hooks:
     """
 
     table: ClassVar[sa.Table]
-    _overridden: ClassVar[frozenset[str]] = frozenset()
-
-    def __init_subclass__(cls, **options: Any) -> None:
-        super().__init_subclass__(**options)
-        others = [vars(one) for one in cls.__mro__ if one is not Hooks]
-        cls._overridden = frozenset(name for name in HOOKS if any(name in said for said in others))
 
     # Rows, before they are written
 
@@ -105,10 +99,15 @@ class Hooks:
     # What comes of them
 
     def _says(self, hook: str) -> bool:
-        """Whether anybody says something by this hook; one that is put in later counts, too."""
-        if hook in self._overridden or hook in vars(self):
+        """Whether anybody says something by this hook: the object, its class, or a mix-in behind `Hooks`.
+
+        Looked for at each call and kept nowhere: a hook may be put in later, and one that is overlooked
+        shows every row.
+        """
+        if hook in vars(self) or getattr(type(self), hook) is not _SILENT[hook]:
             return True
-        return getattr(type(self), hook) is not getattr(Hooks, hook)
+        classes = type(self).__mro__
+        return any(hook in vars(one) for one in classes[classes.index(Hooks) + 1 :])
 
     @cached_property
     def _select(self) -> sa.Select[Any]:
@@ -169,6 +168,10 @@ class Hooks:
             done = getattr(self, hook)(*rows)
             if inspect.isawaitable(done):
                 await done
+
+
+_SILENT: Mapping[str, Any] = {name: vars(Hooks)[name] for name in HOOKS}
+"""The hooks as they are where nobody says anything."""
 
 
 def following(others: Any, hook: str, given: Any) -> Any:

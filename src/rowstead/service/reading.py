@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from rowstead.errors import NotFound, UsageError, ValidationError
 from rowstead.language.conditions import Where, read_count
 from rowstead.language.ordering import Order, Sort
+from rowstead.plan import Call, Plan, R
 from rowstead.plans import table_reads
 from rowstead.plans.table_reads import EVERY_ROW, Batches, Wanted, both, by_id, by_ids, by_where
 from rowstead.service.database import DatabaseService
@@ -20,6 +21,7 @@ from rowstead.service.policy import ColumnLists, Limits, Policy
 from rowstead.service.service import Service
 from rowstead.session import Session
 from rowstead.tables.schema import Table
+from rowstead.transaction import Transaction
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
@@ -125,9 +127,9 @@ class ReadingService(Hooks, ColumnLists, Limits, Service, Generic[Id, Row]):
         chosen = self._policy.select.chosen(columns)
         session = self._on(_connection)
         if chosen:
-            found = await session.run(table_reads.get(session.compiler, self._rows_of, chosen, wanted))
+            found = await answered(session, table_reads.get(session.compiler, self._rows_of, chosen, wanted))
         else:
-            there = await session.run(table_reads.exists(session.compiler, self._rows_of, wanted))
+            there = await answered(session, table_reads.exists(session.compiler, self._rows_of, wanted))
             found = dict[str, Any]() if there else None
         if found is None:
             raise self._no_row(id)
@@ -151,18 +153,18 @@ class ReadingService(Hooks, ColumnLists, Limits, Service, Generic[Id, Row]):
         chosen = self._policy.select.chosen(columns)
         session = self._on(_connection)
         if not chosen:
-            number = await session.run(table_reads.count(session.compiler, self._rows_of, wanted))
+            number = await answered(session, table_reads.count(session.compiler, self._rows_of, wanted))
             return cast("Rows[Row]", [{} for _ in range(number)])
         return cast(
             "Rows[Row]",
-            await session.run(table_reads.rows(session.compiler, self._rows_of, chosen, wanted)),
+            await answered(session, table_reads.rows(session.compiler, self._rows_of, chosen, wanted)),
         )
 
     async def exists(self, id: Id, _connection: Any = None) -> bool:
         """Whether there is a row of this id."""
         wanted = by_id(self._rows_of, id).also(self._may_see())
         session = self._on(_connection)
-        return await session.run(table_reads.exists(session.compiler, self._rows_of, wanted))
+        return await answered(session, table_reads.exists(session.compiler, self._rows_of, wanted))
 
     async def m_exists(
         self, id: Collection[Id] | Iterator[Id] | Id, _connection: Any = None
@@ -175,13 +177,13 @@ class ReadingService(Hooks, ColumnLists, Limits, Service, Generic[Id, Row]):
             return frozenset()
         wanted = by_ids(self._rows_of, ids).also(self._may_see())
         session = self._on(_connection)
-        return await session.run(table_reads.keys(session.compiler, self._rows_of, wanted))
+        return await answered(session, table_reads.keys(session.compiler, self._rows_of, wanted))
 
     async def count(self, conditions: Conditions = None, _connection: Any = None) -> int:
         """How many rows fulfil the conditions."""
         wanted = self._filtered(conditions).also(self._may_see())
         session = self._on(_connection)
-        return await session.run(table_reads.count(session.compiler, self._rows_of, wanted))
+        return await answered(session, table_reads.count(session.compiler, self._rows_of, wanted))
 
     async def list(
         self,
@@ -207,12 +209,12 @@ class ReadingService(Hooks, ColumnLists, Limits, Service, Generic[Id, Row]):
         if not chosen:
             total = None
             if count:
-                total = await session.run(table_reads.count(session.compiler, self._rows_of, wanted))
+                total = await answered(session, table_reads.count(session.compiler, self._rows_of, wanted))
             return _listing(total, offset, size, None)
         plan = table_reads.page(
             session.compiler, self._rows_of, chosen, wanted, order, size, offset, bool(count)
         )
-        page = await session.plan(plan)
+        page = await answered(session, plan)
         return _listing(page.count, offset, size, cast("Any", page.rows))
 
     def iter(
@@ -246,7 +248,7 @@ class ReadingService(Hooks, ColumnLists, Limits, Service, Generic[Id, Row]):
         )
         position: Any = batches.start
         while position is not None:
-            rows, position = await session.plan(batches.next(position, size))
+            rows, position = await answered(session, batches.next(position, size))
             if rows:
                 yield cast("Rows[Row]", rows)
 
@@ -360,6 +362,14 @@ def _listing(total: int | None, offset: int, size: int, rows: Any) -> Any:
         "on_page": len(rows or ()),
         "data": rows,
     }
+
+
+async def answered(session: Session, work: Call[R] | Plan[R]) -> R:
+    """Run a read. In somebody's block it stands in a savepoint: one that is refused ends only itself."""
+    if not isinstance(session, Transaction):
+        return await session.done(work)
+    async with session.block() as inner:
+        return await inner.done(work)
 
 
 async def _nothing() -> AsyncIterator[Any]:

@@ -9,9 +9,10 @@ from rowstead.database import Database
 from rowstead.errors import ValidationError, did_you_mean
 from rowstead.language.guards import NO_GUARD
 from rowstead.plan import Plan
-from rowstead.plans import table_writes
+from rowstead.plans import table_inserts, table_writes
+from rowstead.plans.judged import Written
+from rowstead.plans.table_inserts import ON_CONFLICT
 from rowstead.plans.table_reads import by_id
-from rowstead.plans.table_writes import ON_CONFLICT, Written
 from rowstead.service.hooks import Data
 from rowstead.service.reading import EVERY, ColumnNames, Conditions, Id, ReadingService, Row, Rows
 from rowstead.session import Session
@@ -119,7 +120,7 @@ class SQLService(ReadingService[Id, Row]):
         patch, guard = None, NO_GUARD
         if upsert.patch is not None:
             patch, guard = self._to_update(upsert.patch), self._may_change()
-        plan = table_writes.insert(
+        plan = table_inserts.insert(
             session.compiler,
             self.table,
             self._permitted(rows),

@@ -17,7 +17,6 @@ from rowstead.language.expressions import Slots
 from rowstead.language.shapes import VALUE
 from rowstead.plan import Call, Read, Record, Stored
 from rowstead.statements.builders import BUILDERS, WRITES
-from rowstead.statements.inserts import SHOWN
 from rowstead.tables.schema import Kind, Table
 from rowstead.values.column_values import EncodeColumn
 from rowstead.values.columnar import Columnar, columnar
@@ -250,7 +249,7 @@ class Compiler:
         text, names = self.text_of(expression)
         order = [int(name[1:]) for name in names]
         read_all, read_record = self._readers(table, result_names(key, expression), operation in WRITES)
-        if operation in WRITES and _tells_shown(expression):
+        if _tells_shown(key):
             read_all, read_record = _shown_only(read_all), None
         return Compiled(
             text,
@@ -314,13 +313,20 @@ def result_names(key: tuple[Any, ...], expression: Any) -> Sequence[str] | None:
         return key[2]
     if operation == "aggregate":
         return table.all
-    wanted = getattr(expression, "selected_columns", None) or getattr(expression, "_returning", ())
+    if operation in RETURNS_AT:
+        return next(iter(key[RETURNS_AT[operation] :]), ()) or None
+    wanted = getattr(expression, "selected_columns", None) or ()
     return [c.name for c in wanted if getattr(c, "name", None) in table.columns] or None
 
 
-def _tells_shown(expression: Any) -> bool:
+RETURNS_AT: Mapping[str, int] = {"insert": 4, "insert_from_arrays": 5, "update": 4, "delete": 3}
+"""Where in a write's key its columns stand that it gives back; behind them what its rows are shown by."""
+
+
+def _tells_shown(key: tuple[Any, ...]) -> bool:
     """Whether each record of a write ends in whether its row may be seen."""
-    return any(getattr(one, "name", None) == SHOWN for one in getattr(expression, "_returning", ())[-1:])
+    at = RETURNS_AT.get(key[0])
+    return at is not None and len(key) > at + 1
 
 
 def _shown_only(read_all: Callable[[Sequence[Record]], list[Any]]) -> Callable[[Sequence[Record]], list[Any]]:
@@ -333,20 +339,20 @@ def _shown_only(read_all: Callable[[Sequence[Record]], list[Any]]) -> Callable[[
     return read
 
 
-_TOKENS = re.compile(r'"(?:[^"]|"")*"|`(?:[^`]|``)*`|\s*\n\s*|(?<=[\w"`])=(?=\S)')
+_TOKENS = re.compile(r'"(?:[^"]|"")*"|`(?:[^`]|``)*`|\'(?:[^\']|\'\')*\'|\s*\n\s*|(?<=[\w"`])=(?=\S)')
 
 
 def tidy(text: str) -> str:
     """SQLAlchemy's text as a person writes it: on one line, with spaces around SET's equal signs.
 
-    All values are parameters, so outside quoted names a line break is white space and an equal sign
-    without spaces is an assignment.
+    All values of ours are parameters, so outside quoted names, and texts that a user wrote into a
+    condition, a line break is white space and an equal sign without spaces is an assignment.
     """
 
     def mend(match: re.Match[str]) -> str:
         token = match.group()
         if token == "=":
             return " = "
-        return token if token[0] in '"`' else " "
+        return token if token[0] in "\"`'" else " "
 
     return _TOKENS.sub(mend, text).strip()

@@ -45,8 +45,6 @@ class Back(NamedTuple):
 
 
 NOTHING_BACK = Back(())
-SHOWN = "rowstead_shown"
-"""Behind what a write gives back: whether the row is one that `shown` is true of."""
 
 
 def insert(
@@ -80,7 +78,7 @@ def giving_back(statement: Any, slots: Slots, table: Table, returning: tuple[str
     wanted: list[Any] = list(map(plain, returning))
     condition = Criteria(slots, table).where(shown)
     if condition is not None:
-        wanted.append(condition.label(SHOWN))
+        wanted.append(condition)
     return statement.returning(*wanted)
 
 

@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from rowstead.tables.schema import COMPOSITE_KINDS, Column, Decode, Kind, is_zoned
+from rowstead.tables.schema import Column, Decode, Kind, is_zoned
 from rowstead.values.decimals import decimal_value
 from rowstead.values.stored_forms import (
     ASYNCPG_CODEC,
@@ -23,7 +23,7 @@ from rowstead.values.stored_forms import (
     SQLITE_CODEC,
     Encode,
 )
-from rowstead.values.through_sqlalchemy import from_stored, stores_as_rows
+from rowstead.values.through_sqlalchemy import from_stored
 from rowstead.values.widths import MOMENT, float32, in_utc
 
 
@@ -112,8 +112,6 @@ _OF_PSYCOPG: Mapping[str, Decode] = {
 def decoder(column: Column, codec: str) -> Decode:
     """What turns the driver's value into the column's Python value; None where nothing needs to."""
     if column.via is not None and (convert := from_stored(column, codec)) is not None:
-        if stores_as_rows(column) and codec != SQLITE_CODEC and column.kind in COMPOSITE_KINDS:
-            return lambda value: convert(_json_read(value))
         return convert
     forms = _DECODE.get(codec)
     if forms is not None:
@@ -125,12 +123,13 @@ def decoder(column: Column, codec: str) -> Decode:
             return _bytes_list
         return forms.get(column.kind)
     if codec == PSYCOPG_CODEC and column.storage is not None:
-        return _OF_PSYCOPG.get(column.storage) or _of_server(column)
+        return _OF_PSYCOPG.get(column.storage)
     if codec == ASYNCPG_CODEC and column.kind is Kind.UUID:
         return _standard_uuid
     if codec == ASYNCPG_CODEC and column.element is not None and column.element.kind is Kind.UUID:
         return _standard_uuids
-    return _of_server(column)
+    # A driver of PostgreSQL gives what JSON says: a text in it must not be read as JSON again.
+    return None
 
 
 def returned_decoder(column: Column, codec: str) -> Decode:
@@ -149,14 +148,6 @@ def _whole_float(value: Any) -> Any:
     return float(value) if type(value) is int else value
 
 
-def _of_server(column: Column) -> Decode:
-    if column.storage is not None:
-        # Read by a driver of ours, and perhaps a JSON text, which must not be read again.
-        return None
-    # A pool that a user brought may have no JSON codec; a dict or a list never travels as text else.
-    return _json_read if column.kind in (Kind.JSON, Kind.LIST) else None
-
-
 def _bytes_list(value: Any) -> Any:
     return (
         value
@@ -171,7 +162,7 @@ def _standard_uuid(value: Any) -> Any:
 
 
 def _standard_uuids(value: Any) -> Any:
-    return list(map(_standard_uuid, value)) if isinstance(value, list) else _json_read(value)  # pyright: ignore[reportUnknownArgumentType]
+    return list(map(_standard_uuid, value)) if isinstance(value, list) else value  # pyright: ignore[reportUnknownArgumentType]
 
 
 def _enum_decoder(type_: type[enum.Enum], form: Encode) -> Decode:
