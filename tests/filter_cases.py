@@ -344,6 +344,7 @@ TABLE: Sequence[tuple[Any, list[int]]] = [
 
 # What every row fulfils without a look at it; update_where takes none of them.
 ALWAYS: Sequence[Any] = [
+    {"n": {"not_in": []}},
     None,
     {},
     [],

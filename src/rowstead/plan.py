@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
@@ -36,6 +36,12 @@ class ServerTyped:
 
     def __repr__(self) -> str:
         return f"ServerTyped({type(self.value).__name__})"
+
+
+class OfDriver(NamedTuple):
+    """A column's value as the driver gave it, which goes back to the driver as it is."""
+
+    value: Any
 
 
 class Call(Generic[R]):

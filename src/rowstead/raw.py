@@ -12,26 +12,30 @@ from typing import NamedTuple
 
 from rowstead.errors import UsageError, ValidationError
 
-_TOKEN = re.compile(
-    r"""
-      '(?:[^']|'')*' | "(?:[^"]|"")*" | `(?:[^`]|``)*`      # strings and quoted names
+_VERBATIM = r"""
+      (?<![\w$])[eE]'(?:[^'\\]|\\.|'')*'                    # PostgreSQL's strings with backslashes
+    | '(?:[^']|'')*' | "(?:[^"]|"")*" | `(?:[^`]|``)*`      # strings and quoted names
     | --[^\n]* | /\*.*?\*/                                  # comments
     | \$(?P<tag>[A-Za-z_]\w*|)\$.*?\$(?P=tag)\$             # dollar quotes
-    | (?<![\w$])\$(?P<number>\d+) | (?P<percent>%)
-    """,
-    re.VERBOSE | re.DOTALL,
-)
+"""
+"""What is no SQL, whatever stands in it."""
 # MariaDB's: a backslash escapes in its strings, and a `#` begins a comment.
-_TOKEN_WITH_BACKSLASHES = re.compile(
-    r"""
+_VERBATIM_WITH_BACKSLASHES = r"""
       '(?:[^'\\]|\\.|'')*' | "(?:[^"\\]|\\.|"")*" | `(?:[^`]|``)*`
     | --(?=\s|\Z)[^\n]* | \#[^\n]* | /\*.*?\*/
-    | (?<![\w$])\$(?P<number>\d+) | (?P<percent>%)
-    """,
-    re.VERBOSE | re.DOTALL,
-)
-_TOKENS = {"format": _TOKEN_WITH_BACKSLASHES}
-"""By parameter style; of the databases that we speak to only MariaDB's libraries have this one."""
+"""
+_PLACE = r"| (?<![\w$])\$(?P<number>\d+) | (?P<percent>%)"
+_NAMED_PLACE = r"| :: | (?<![\w$]):(?P<name>[A-Za-z_]\w*) | (?<![\w$])\$(?P<number>\d+)"
+
+
+def _tokens(verbatim: str, place: str) -> re.Pattern[str]:
+    return re.compile(verbatim + place, re.VERBOSE | re.DOTALL)
+
+
+_TOKEN, _NAMED = _tokens(_VERBATIM, _PLACE), _tokens(_VERBATIM, _NAMED_PLACE)
+# By parameter style; of the databases that we speak to only MariaDB's libraries have this one.
+_TOKENS = {"format": _tokens(_VERBATIM_WITH_BACKSLASHES, _PLACE)}
+_NAMED_TOKENS = {"format": _tokens(_VERBATIM_WITH_BACKSLASHES, _NAMED_PLACE)}
 _BEFORE = r"(?:\s+|(?:--|#)[^\n]*(?:\n|$)|/\*.*?\*/|\(|;)*"
 _FIRST_WORD = re.compile(_BEFORE + r"([A-Za-z]*)", re.DOTALL)
 
@@ -96,3 +100,23 @@ def prepare(sql: str, paramstyle: str) -> RawText:
 
     text = _TOKENS.get(paramstyle, _TOKEN).sub(respell, sql)
     return RawText(text, tuple(order) if paramstyle == "format" else None, word)
+
+
+def numbered(sql: str, paramstyle: str) -> tuple[str, tuple[str, ...]]:
+    """A text with `:name` parameters as one with `$1`, `$2`, …, and the names in this order.
+
+    A `::` is a cast, and a `:` behind a letter or digit no parameter: `numbers[1:2]`. Raises ValidationError
+    where there are numbered ones already.
+    """
+    names: dict[str, int] = {}
+
+    def respell(match: re.Match[str]) -> str:
+        if match["number"] is not None:
+            raise ValidationError(
+                f"the text has a parameter {match.group()}: write `:name`, and its value by name"
+            )
+        if match["name"] is None:
+            return match.group()
+        return f"${names.setdefault(match['name'], len(names) + 1)}"
+
+    return _NAMED_TOKENS.get(paramstyle, _NAMED).sub(respell, sql), tuple(names)

@@ -9,7 +9,7 @@ import pytest
 
 from rowstead import DB
 from rowstead.service import ValidationError
-from service.services import Tasks, ids, some
+from service.services import Tasks, ids
 
 HUGE = 2**70
 """A number that no column takes."""

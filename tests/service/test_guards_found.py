@@ -247,3 +247,15 @@ async def test_rows_without_a_key_are_changed(db: DB, place: Any) -> None:
             await service.m_update([], {"b": 6}, conditions={"a": 2})
     else:
         assert await service.m_update([], {"b": 6}, conditions={"a": 2}) == [{"a": 2, "b": 6}]
+
+
+@pytest.mark.parametrize("user", [0, False, 1])
+async def test_a_hook_that_compares_a_text_with_a_number_is_an_error(db: DB, user: Any) -> None:
+    """On MariaDB every text that begins with no digit would equal 0."""
+    await filled(db)
+    service = hooked(db, lambda: notes.c.body == user)
+    with pytest.raises(ValidationError, match="column 'body' takes str"):
+        await service.count(conditions="*")
+    with pytest.raises(ValidationError, match="column 'body' takes str"):
+        await hooked(db, lambda: notes.c.body.in_([user, 7])).count(conditions="*")
+    assert await hooked(db, lambda: notes.c.id == "3").count(conditions="*") == 1

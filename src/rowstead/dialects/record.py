@@ -77,6 +77,10 @@ class Dialect:
     """The function of (text, beginning) that tells whether one begins with the other; None: `position`."""
     ilike: str | None
     """Our function of (pattern, text) where the database's own knows only ASCII's cases."""
+    text_of_enum: str | None
+    """The type that an enumeration is turned to where functions and patterns of text do not take it."""
+    cuts_single_floats: bool
+    """Whether a number of single precision is given back with fewer digits than are stored."""
     decimal_key: str | None
     """Our function that gives a decimal's order where the database has no decimals; None: it has."""
     decimal_add: str | None

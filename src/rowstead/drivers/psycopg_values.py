@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime
 import decimal
 import enum
+import struct
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
@@ -17,7 +18,7 @@ from typing import Any, cast
 import psycopg
 from psycopg.types import TypeInfo
 from psycopg.types.json import Json, Jsonb
-from psycopg.types.numeric import Int2, Int4, Int8
+from psycopg.types.numeric import Float4, Int2, Int4, Int8
 from pydantic_core import PydanticSerializationError, to_json
 
 from rowstead.drivers.postgresql import wrong_count
@@ -28,6 +29,7 @@ Convert = Callable[[Any], Any]
 
 USER_OIDS = 16384
 """From here on a type's number belongs to this database: an enum, a composite, a domain."""
+_SINGLE = struct.Struct("<f")
 SHAPES = 1024
 """How many texts a driver remembers the server's description of; when full it starts afresh."""
 
@@ -46,6 +48,7 @@ _COPY_BINARY = frozenset(
 _JSON, _JSON_ARRAY, _JSONB, _JSONB_ARRAY = 114, 199, 3802, 3807
 _TIMESTAMP, _TIMESTAMP_ARRAY, _TIMESTAMPTZ, _TIMESTAMPTZ_ARRAY = 1114, 1115, 1184, 1185
 _NUMERIC_ARRAY, _FLOAT4_ARRAY, _FLOAT8_ARRAY = 1231, 1021, 1022
+_FLOAT4 = 700
 _INT2, _INT4, _INT8 = 21, 23, 20
 _INT2_ARRAY, _INT4_ARRAY, _INT8_ARRAY = 1005, 1007, 1016
 
@@ -112,6 +115,18 @@ def _as_float(value: Any) -> Any:
     return float(value) if isinstance(value, (int, decimal.Decimal)) else value
 
 
+def _as_single(value: Any) -> Any:
+    """A number for a column of single precision, which no number of double precision would be equal to."""
+    value = _not_text(value)
+    if not isinstance(value, (int, float, decimal.Decimal)) or type(value) is bool:
+        return value
+    try:
+        _SINGLE.pack(value)
+    except (OverflowError, struct.error):
+        raise DataError("a float of 32 bits is at most 3.4e38; this number does not fit") from None
+    return Float4(value)
+
+
 def _each(convert: Convert) -> Convert:
     """The converter of an array: of each element, where a list is one more dimension."""
 
@@ -174,8 +189,9 @@ _CONVERT: Mapping[int, Convert] = {
     **dict.fromkeys((_INT2, _INT4, _INT8), _as_integer),
     **dict.fromkeys((25, 1042, 1043), _as_text),
     **dict.fromkeys((1009, 1014, 1015), _each(_as_text)),
-    # bool, bytea, float4, float8, date, time, timetz, interval
-    **dict.fromkeys((16, 17, 700, 701, 1082, 1083, 1266, 1186), _not_text),
+    # bool, bytea, float8, date, time, timetz, interval
+    **dict.fromkeys((16, 17, 701, 1082, 1083, 1266, 1186), _not_text),
+    _FLOAT4: _as_single,
     _JSON: _as_json,
     _JSONB: _as_jsonb,
     _JSON_ARRAY: _each(_as_json),
@@ -189,7 +205,7 @@ _CONVERT: Mapping[int, Convert] = {
     _INT8_ARRAY: _each(_sized(Int8)),
     # psycopg refuses a list whose numbers are of several types.
     _NUMERIC_ARRAY: _each(_as_decimal),
-    _FLOAT4_ARRAY: _each(_as_float),
+    _FLOAT4_ARRAY: _each(_as_single),
     _FLOAT8_ARRAY: _each(_as_float),
 }
 _ARRAY = _each(plain)

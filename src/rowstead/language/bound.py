@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -25,6 +25,7 @@ from rowstead.language.conditions import Scope, Where, read
 from rowstead.language.expressions import CLAUSE, SOURCE, Expression, Slots, Source
 from rowstead.language.ordering import Order, Sort, read_order
 from rowstead.language.shapes import EXPRESSION, Shape
+from rowstead.plan import OfDriver
 from rowstead.tables.access import FULL_ACCESS, Access
 from rowstead.tables.dicts import dict_rows
 from rowstead.tables.from_sqlalchemy import StoresAsRows, TablesOf, column_of_type, table_of
@@ -45,12 +46,6 @@ class _AsEncoded(sa.types.UserDefinedType[Any]):
 
 
 _AS_ENCODED = _AsEncoded()
-
-
-class OfDriver(NamedTuple):
-    """A column's value as the driver gave it, which goes back to the driver as it is."""
-
-    value: Any
 
 
 def is_decorated(column: Column) -> bool:

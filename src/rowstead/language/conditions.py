@@ -304,19 +304,26 @@ class _Reader:
         if not isinstance(columns, Iterable):
             raise ValidationError(f"a subquery's columns are a list of names, not {columns!r}")
         name = table.names(cast("Iterable[str]", columns), "a subquery")[0] if column is not None else None
-        # Which columns are hidden is said of the outer table; the bounds hold for the whole filter.
-        access = replace(self.access, columns=None)
+        # Which columns are hidden is said of one table; the bounds hold for the whole filter.
+        outermost = self._outermost()
+        hidden = outermost.access.columns if table is outermost.table else None
+        access = replace(self.access, columns=hidden)
+        if name is not None:
+            access.column(table, name)
         inner = _Reader(table, self.values, access, self.scope, self.texts, self.beside, outer=self)
         inner.depth, inner.terms = self.depth, self.terms
         where = entries.get("filter")
         shape = inner.node(where) if where else EVERYTHING
         self.terms = inner.terms
-        order = read_order(entries.get("order"), table)
+        order = read_order(entries.get("order"), table, access=access)
         counts = [entries.get("limit"), entries.get("offset")]
         for what, count in zip(("limit", "offset"), counts, strict=True):
             if count is not None:
                 self.values.append(read_count(what, count))
         return Subquery(table, name, shape, order, counts[0] is not None, counts[1] is not None)
+
+    def _outermost(self) -> _Reader:
+        return self if self.outer is None else self.outer._outermost()
 
     def _table(self, named: Any) -> Table:
         if isinstance(named, Table):

@@ -99,7 +99,7 @@ class Criteria:
             return operator.build(target, self._listed(column, operand))
         if operator.text_only and operand == VALUE:
             turned = operator.turned(column, self.slots.dialect)
-            return operator.build(target, self.slots.value(pattern_kind(column), turned))
+            return operator.build(target.as_text(), self.slots.value(pattern_kind(column), turned))
         return operator.build(target, self._operand(column, operand))
 
     def _operand(self, column: Column, operand: Any) -> Any:

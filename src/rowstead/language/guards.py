@@ -11,12 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
+from types import CoroutineType
 from typing import Any, NamedTuple, cast
 
 import sqlalchemy as sa
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql import operators, visitors
-from sqlalchemy.sql.elements import BindParameter, ClauseList, Grouping
+from sqlalchemy.sql.elements import BinaryExpression, BindParameter, ClauseList, Grouping
 from sqlalchemy.sql.selectable import FromClause
 from sqlalchemy.types import NullType, TupleType, TypeEngine
 
@@ -41,7 +42,7 @@ NO_GUARD = Guard(EVERYTHING, ())
 class Kept:
     """A condition without its values. Equal ones differ in their values alone."""
 
-    __slots__ = ("_hash", "_key", "condition", "keepable", "parameters", "table")
+    __slots__ = ("_hash", "_key", "_types", "condition", "keepable", "parameters", "table")
 
     def __init__(self, table: sa.Table, condition: Any) -> None:
         self.table = table
@@ -51,6 +52,7 @@ class Kept:
         """Whether a statement with it may be kept: not if SQLAlchemy cannot tell it from another."""
         found: Sequence[Any] = _parameters(condition) if key is None else key.bindparams
         self.parameters: list[BindParameter[Any]] = list({id(one): one for one in found}.values())
+        self._types = _types_beside(condition)
         sizes = tuple(len(_several(one)) for one in self.parameters if one.expanding)
         self._key = (id(condition) if key is None else key.key, sizes)
         self._hash = hash(self._key)
@@ -73,7 +75,8 @@ class Kept:
     def spelled(self, slots: Slots, clause: FromClause) -> Expression:
         """The condition on the rows of `clause`, which is the table in this statement."""
         slots.keepable = slots.keepable and self.keepable
-        replaced = {id(one): _slot(slots, one) for one in self.parameters}
+        types = self._types
+        replaced = {id(one): _slot(slots, one, types.get(id(one), one.type)) for one in self.parameters}
 
         def replace(element: Any, **_kw: Any) -> Any:
             if isinstance(element, BindParameter):
@@ -95,9 +98,11 @@ def guard_of(table: sa.Table, before: Any, after: Any) -> Guard:
     if after is before:
         return NO_GUARD
     if type(after) is not type(before):
+        if isinstance(after, CoroutineType):
+            cast("CoroutineType[Any, Any, Any]", after).close()
         raise UsageError(
-            f"a condition hook of {table.name} returned {type(after).__name__}: it returns the statement "
-            "that it is given, with conditions added by .where(…)"
+            f"a condition hook of {table.name} returned {type(cast('Any', after)).__name__}: it returns the "
+            "statement that it is given, with conditions added by .where(…)"
         )
     was, now = cast("dict[str, Any]", vars(before)), cast("dict[str, Any]", vars(after))
     for name, *_ in after._traverse_internals:
@@ -110,9 +115,17 @@ def guard_of(table: sa.Table, before: Any, after: Any) -> Guard:
     if not added:
         return NO_GUARD
     condition = sa.and_(*added) if len(added) > 1 else added[0]
+    others = [one for one in cast("Any", condition)._from_objects if one is not table]
+    if others:
+        raise UsageError(
+            f"a condition hook of {table.name} asks {others[0]} beside it; ask other tables by EXISTS or IN "
+            "with a subquery"
+        )
     if any(isinstance(one, sa.CTE) for one in visitors.iterate(condition)):
         # It may stand twice in one statement, whose definitions have one name each.
-        raise UsageError(f"a condition hook of {table.name} uses a CTE; write it as a subquery where it is used")
+        raise UsageError(
+            f"a condition hook of {table.name} uses a CTE; write it as a subquery where it is used"
+        )
     kept = Kept(table, condition)
     return Guard((GUARD, kept), kept.values())
 
@@ -135,11 +148,29 @@ def _parameters(condition: Any) -> list[BindParameter[Any]]:
     return [one for one in visitors.iterate(condition) if isinstance(one, BindParameter)]
 
 
-def _slot(slots: Slots, parameter: BindParameter[Any]) -> Any:
+def _types_beside(condition: Any) -> Mapping[int, TypeEngine[Any]]:
+    """By parameter: the type of the column that it is compared with, where one of them only is a text.
+
+    A database may else make a number of the text, and find that it equals zero.
+    """
+    found: dict[int, TypeEngine[Any]] = {}
+    for one in visitors.iterate(condition):
+        if not isinstance(one, BinaryExpression) or not operators.is_comparison(cast("Any", one).operator):
+            continue
+        sides = cast("Any", one).left, cast("Any", one).right
+        for column, parameter in (sides, sides[::-1]):
+            if not isinstance(column, sa.Column) or not isinstance(parameter, BindParameter):
+                continue
+            types = cast("Any", column).type, cast("Any", parameter).type
+            if isinstance(types[0], sa.String) != isinstance(types[1], sa.String):
+                found[id(cast("Any", parameter))] = types[0]
+    return found
+
+
+def _slot(slots: Slots, parameter: BindParameter[Any], type_: Any) -> Any:
     """What stands for a parameter: a slot, or as many as its list has values."""
     # Messages name the column that a value is compared with, where that is known.
     name = str(getattr(parameter, "_orig_key", None) or parameter.key)
-    type_: Any = parameter.type
     if not parameter.expanding:
         return _of_type(slots, name, type_)
     many = _several(parameter)
@@ -206,8 +237,10 @@ class _Around(sa.ColumnElement[Any]):
 def _around(element: _Around, compiler: Any, **kw: Any) -> str:
     entry: Mapping[str, Any] = compiler.stack[-1]
     seen = {name: {*entry[name], element.clause} for name in ("correlate_froms", "asfrom_froms")}
-    # Without its table a column would be another table's in a subquery.
+    # Without its table a column would be another table's in a subquery, and a table without its schema
+    # another one.
     kw.pop("include_table", None)
+    kw.pop("use_schema", None)
     compiler.stack.append({**entry, **seen})
     try:
         return compiler.process(element.inner.self_group(against=operators.and_), **kw)

@@ -45,7 +45,12 @@ def values_added(table: sa.Table, before: sa.Insert, after: Any) -> Mapping[str,
 def _column(table: sa.Table, named: Any) -> str:
     """The name of a column that is given as one, or by its key in the table."""
     if isinstance(named, sa.Column):
-        return str(cast("Any", named).name)
+        column = cast("Any", named)
+        if column.table is not table:
+            raise UsageError(
+                f"insert_condition_hook of {table.name} gave a value for {column}, another table's"
+            )
+        return str(column.name)
     if named not in table.c:
         raise undefined_column(named, table.name, table.c.keys())
     return str(cast("Any", table.c[named]).name)

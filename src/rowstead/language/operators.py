@@ -7,7 +7,7 @@ kinds of column it makes sense, and what SQL it becomes. Adding an operator is a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -32,6 +32,13 @@ class Target:
     sql: Expression
     slots: Slots
     nullable: bool
+
+    def as_text(self) -> Target:
+        """The same as a text, where the database has a type of its own that is none."""
+        turned = self.slots.dialect.text_of_enum
+        if turned is None or not _may_be_no_text(self.column):
+            return self
+        return replace(self, sql=Around("CAST(", self.sql, f" AS {turned})"))
 
     def exact(self, operand: Expression) -> Expression:
         """An operand that texts are compared with by their characters alone."""
@@ -218,6 +225,14 @@ def _is_not(target: Target, operand: Expression) -> Expression:
 def _differs(target: Target, operand: Expression) -> Expression:
     column, value = _sides(target, operand)
     return column.is_distinct_from(value)
+
+
+def _may_be_no_text(column: Column) -> bool:
+    """Whether a column of texts may be of another type in the database: an enumeration, a UUID."""
+    if column.kind not in (Kind.STR, Kind.ENUM):
+        return False
+    is_string = isinstance(column.via, sa.String) and not isinstance(column.via, sa.Enum)
+    return column.kind is Kind.ENUM or not (column.via is None or is_string)
 
 
 def _none(build: Callable[[Expression], Expression]) -> Build:

@@ -91,12 +91,15 @@ def listed(shape: Shape) -> list[str]:
 
 
 def is_everything(shape: Shape) -> bool:
-    """Whether every row fulfils the shape, whatever it holds: `{}`, `[{}]`, `{"or": [{"id": 1}, {}]}`."""
+    """Whether every row fulfils the shape, whatever it holds: `{}`, `[{}]`, `{"or": [{"id": 1}, {}]}`,
+    `{"id": {"not_in": []}}`."""
     if shape[0] == "and":
         return all(map(is_everything, shape[1:]))
     if shape[0] == "or":
         return any(map(is_everything, shape[1:]))
-    return shape[0] == "not" and len(shape) == 2 and _is_nothing(shape[1])
+    if shape[0] == "not" and len(shape) == 2:
+        return _is_nothing(shape[1])
+    return shape[0] == "not_in" and shape[2] == _NO_VALUE
 
 
 def _is_nothing(shape: Shape) -> bool:
@@ -104,4 +107,9 @@ def _is_nothing(shape: Shape) -> bool:
         return any(map(_is_nothing, shape[1:]))
     if shape[0] == "or":
         return all(map(_is_nothing, shape[1:]))
-    return shape[0] == "not" and len(shape) == 2 and is_everything(shape[1])
+    if shape[0] == "not" and len(shape) == 2:
+        return is_everything(shape[1])
+    return shape[0] == "in" and shape[2] == _NO_VALUE
+
+
+_NO_VALUE = Listed(0, False)

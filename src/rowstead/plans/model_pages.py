@@ -16,10 +16,10 @@ from pydantic import TypeAdapter
 from pydantic import ValidationError as PydanticError
 
 from rowstead.errors import ValidationError
-from rowstead.language.bound import OfDriver, is_decorated
+from rowstead.language.bound import is_decorated
 from rowstead.language.ordering import Order, with_key
 from rowstead.language.shapes import Shape
-from rowstead.plan import Record
+from rowstead.plan import OfDriver, Record
 from rowstead.plans.paging import Position, Walk
 from rowstead.statements.for_models import ModelStatements
 

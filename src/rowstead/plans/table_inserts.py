@@ -221,11 +221,11 @@ class _Upsert:
         return seen(found) if self._asked else Written(len(found), [])
 
     def _refused(self) -> DuplicateError:
-        return DuplicateError(
-            f"a row of {self._table.name} with the same {list(self._keys)} is there, and may not be changed; "
-            "nothing was written",
-            table=self._table.name,
-        )
+        if self._guard.shape == EVERYTHING:
+            problem = f"a row of {self._table.name} is there, but not by {list(self._keys)}"
+        else:
+            problem = f"a row of {self._table.name} with the same {list(self._keys)} may not be changed"
+        return DuplicateError(f"{problem}; nothing was written", table=self._table.name)
 
     def _at_once(self, group: Group) -> Plan[list[Any]]:
         """For each row what is stored; None where the guard was in the way."""

@@ -16,11 +16,12 @@ from rowstead.language.conditions import Scope, Where, read, read_count
 from rowstead.language.guards import Guard
 from rowstead.language.ordering import Order, with_key
 from rowstead.language.shapes import EVERYTHING, PLAIN, VALUE, Shape, equal_to, is_everything
-from rowstead.plan import Call, Plan, Record, first_value
+from rowstead.plan import Call, OfDriver, Plan, Record, first_value
 from rowstead.plans.paging import Page, Position, Walk
 from rowstead.statements.compiled import Compiler
 from rowstead.tables.access import Access
 from rowstead.tables.schema import Table
+from rowstead.values.through_sqlalchemy import converts, is_single
 
 MAX_COMPOSITE = 500
 """Composite keys in one statement: each is a condition of its own, that a database has to plan."""
@@ -216,6 +217,42 @@ def page(
     return Page(compiled.read_all(records), total, offset, limit, None)
 
 
+class _WalkAsStored(Walk):
+    """A walk whose position is what is stored: a SQLAlchemy type may give something else, one way only."""
+
+    def __init__(
+        self,
+        compiler: Compiler,
+        table: Table,
+        columns: tuple[str, ...],
+        where: Shape,
+        values: list[Any],
+        order: Order,
+    ) -> None:
+        super().__init__(compiler, table, columns, where, values, order)
+        by_place = {place: table.columns[name] for place, name in enumerate(columns)}
+        self._places = [
+            (place, _of_driver if converts(by_place[place], compiler.codec) else decode)
+            for place, decode in self._places
+        ]
+
+
+def _of_driver(value: Any) -> OfDriver | None:
+    return None if value is None else OfDriver(value)
+
+
+def _check_exact(compiler: Compiler, table: Table, names: Iterable[str]) -> None:
+    """ValidationError where a sort's values come back otherwise than stored: nothing is behind such a value."""
+    for name in names:
+        if compiler.dialect.cuts_single_floats and is_single(table.columns[name], compiler.codec):
+            raise ValidationError(
+                f"batches cannot be in the order of {name!r}: {compiler.dialect.name} gives back a FLOAT with"
+                " fewer digits than it stores; make the column a sqlalchemy.Double(), or take another order",
+                column=name,
+                table=table.name,
+            )
+
+
 class Batches:
     """The rows batch by batch, each row once, however many rows come and go meanwhile.
 
@@ -237,8 +274,9 @@ class Batches:
         self._offset = read_count("offset", offset)
         _key(table)
         needed = [term.column for term in with_key(order, table)]
+        _check_exact(compiler, table, needed)
         read_columns = (*columns, *(name for name in dict.fromkeys(needed) if name not in columns))
-        self._walk = Walk(compiler, table, read_columns, wanted.shape, list(wanted.values), order)
+        self._walk = _WalkAsStored(compiler, table, read_columns, wanted.shape, list(wanted.values), order)
 
     @property
     def start(self) -> Position:

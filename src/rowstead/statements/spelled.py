@@ -24,7 +24,7 @@ from rowstead.tables.from_sqlalchemy import column_of_type
 from rowstead.values.decoders import decoder, returned_decoder
 from rowstead.values.encoders import Encode, encoder, operand_encoder, raw_encoder
 
-_WRITING = frozenset({"insert", "update", "delete", "replace"})
+WRITING = frozenset({"insert", "update", "delete", "replace"})
 
 Own: TypeAlias = Sequence[Any] | None
 """The parameters that stand in a statement with values, where its text is one that was kept."""
@@ -76,10 +76,7 @@ class Statement:
         self._compiled = compiled = _compiled(element, names, target, cache_key)
         self._decode = returned_decoder if _writes(compiled) else decoder
         self._word = raw.first_word(compiled.string)
-        if self._word in raw.CONTROL:
-            raise UsageError(
-                f"{self._word.upper()} is not sent as a statement: `async with db.begin():` is a transaction"
-            )
+        check_word(self._word)
         self._known = {*compiled.bind_names.values()}
         table: Any = element.table if isinstance(element, (sa.Insert, sa.Update, sa.Delete)) else None
         self._table: str | None = getattr(table, "name", None)
@@ -93,7 +90,7 @@ class Statement:
         """Whether its text depends on its values: a list that is written out."""
 
     def _gives_rows(self) -> bool:
-        if self._word not in _WRITING:
+        if self._word not in WRITING:
             return True
         return bool(self._compiled._result_columns) or "returning" in self._compiled.string.lower()  # pyright: ignore[reportPrivateUsage]
 
@@ -219,6 +216,14 @@ class _Row:
         ending = f"_m{self.number}"
         here = ((name, value) for name, value in self.current_parameters.items() if name.endswith(ending))
         return {name.removesuffix(ending): value for name, value in here}
+
+
+def check_word(word: str) -> None:
+    """Raise UsageError where a statement's first word opens or ends a transaction."""
+    if word in raw.CONTROL:
+        raise UsageError(
+            f"{word.upper()} is not sent as a statement: `async with db.begin():` is a transaction"
+        )
 
 
 def _compiled(element: Any, names: Sequence[str] | None, target: Target, cache_key: Any) -> SQLCompiler:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
 from threading import Lock
 from typing import Any, TypeAlias, cast
 
@@ -17,6 +16,7 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from rowstead.errors import UsageError, ValidationError
 from rowstead.plan import Atomic, Call, Many, Plan
+from rowstead.statements.named import NamedText, named_text
 from rowstead.statements.spelled import Own, RawRecords, Statement, spelling_of
 from rowstead.statements.spelled import Result as Result
 from rowstead.statements.spelled import Target as Target
@@ -70,12 +70,14 @@ def _definition(sql: ExecutableDDLElement, target: Target) -> Plan[Result]:
     return Result()
 
 
-def _once(statement: Statement, own: Own, params: Mapping[str, Any]) -> Plan[Result]:
+def _once(statement: Statement | NamedText, own: Own, params: Mapping[str, Any]) -> Plan[Result]:
     given: RawRecords = yield statement.call(params, own)
     return statement.result(given)
 
 
-def _for_each(runs: Sequence[tuple[Statement, Own, Mapping[str, Any]]], alike: bool) -> Plan[Result]:
+def _for_each(
+    runs: Sequence[tuple[Statement | NamedText, Own, Mapping[str, Any]]], alike: bool
+) -> Plan[Result]:
     statement = runs[0][0]
     if not alike or statement.gives_rows or statement.varies:
         return (yield Atomic(_one_by_one(runs)))
@@ -83,7 +85,7 @@ def _for_each(runs: Sequence[tuple[Statement, Own, Mapping[str, Any]]], alike: b
     return Result(count=(yield Many(calls[0].text, [call.params for call in calls])))
 
 
-def _one_by_one(runs: Sequence[tuple[Statement, Own, Mapping[str, Any]]]) -> Plan[Result]:
+def _one_by_one(runs: Sequence[tuple[Statement | NamedText, Own, Mapping[str, Any]]]) -> Plan[Result]:
     together, count = list[dict[str, Any]](), 0
     for statement, own, row in runs:
         given = statement.result((yield statement.call(row, own)))
@@ -98,8 +100,10 @@ _KEPT: OrderedDict[Any, Statement] = OrderedDict()
 _KEEPING = Lock()
 
 
-def _statement(sql: Any, params: Mapping[str, Any], target: Target) -> tuple[Statement, Own]:
+def _statement(sql: Any, params: Mapping[str, Any], target: Target) -> tuple[Statement | NamedText, Own]:
     """The statement, which is spelled once for all that differ by nothing but values."""
+    if isinstance(sql, str):
+        return named_text(sql, target), None
     element = _element(sql)
     names = tuple(params) if isinstance(element, (sa.Insert, sa.Update)) and params else None
     make_key = getattr(element, "_generate_cache_key", None)
@@ -121,8 +125,6 @@ def _statement(sql: Any, params: Mapping[str, Any], target: Target) -> tuple[Sta
 
 
 def _element(sql: Any) -> Any:
-    if isinstance(sql, str):
-        return _text(sql)
     if not isinstance(sql, sa.sql.expression.Executable):
         raise UsageError(
             f"a statement is one of SQLAlchemy's, as sa.select(…), or text with :name parameters, not "
@@ -134,8 +136,3 @@ def _element(sql: Any) -> Any:
         # Else SQLAlchemy would have the new key returned, for which nobody asked.
         return sql.inline()
     return sql
-
-
-@lru_cache(maxsize=MAX_KEPT)
-def _text(sql: str) -> sa.TextClause:
-    return sa.text(sql)

@@ -34,7 +34,7 @@ from pydantic import TypeAdapter
 from pydantic import ValidationError as PydanticError
 
 from rowstead.errors import ValidationError
-from rowstead.plan import ServerTyped
+from rowstead.plan import OfDriver, ServerTyped
 from rowstead.tables.schema import Column, Kind
 from rowstead.values.decimals import decimal_text, decimal_value
 from rowstead.values.stored_forms import ASYNCPG_CODEC as ASYNCPG_CODEC
@@ -53,7 +53,7 @@ from rowstead.values.stored_forms import (
 )
 from rowstead.values.stored_forms import JSON_BEGINS as JSON_BEGINS
 from rowstead.values.stored_forms import any_for_sqlite as any_for_sqlite
-from rowstead.values.through_sqlalchemy import converts, looks_at_each, stores_as_rows, to_stored
+from rowstead.values.through_sqlalchemy import converts, looks_at_each, stores_as_rows, to_stored, zoned
 from rowstead.values.widths import in_utc, narrowed, other_form
 
 
@@ -176,7 +176,7 @@ def _same(value: Any) -> Any:
 def held(column: Column) -> Encode:
     """What holds a value to the column's Python type and changes nothing else: for SQLAlchemy to send."""
     if column.kind in TYPES:
-        return _held(column, TYPES[column.kind], None)
+        return _held(column, TYPES[column.kind], zoned(column))
     return _member_of(column) if column.kind is Kind.ENUM and column.type is not None else _same
 
 
@@ -202,6 +202,8 @@ def _through_its_type(column: Column, convert: Encode) -> Encode:
     hold = held(column)
 
     def encode(value: Any) -> Any:
+        if type(value) is OfDriver:
+            return value.value
         try:
             return convert(hold(value))
         except ValidationError:
@@ -222,7 +224,7 @@ def encoder(column: Column, codec: str) -> Encode:
     kind = column.kind
     forms = FORMS.get(codec)
     if kind in TYPES:
-        stored = forms.get(kind) if forms is not None else None
+        stored = _then(zoned(column), forms.get(kind)) if forms is not None else None
         if codec == PSYCOPG_CODEC and kind is Kind.DATETIME:
             stored = ServerTyped
         return _of_other_form(column, _held(column, TYPES[kind], _then(narrowed(column), stored)))

@@ -8,6 +8,8 @@ is asked for our own codec's conversion.
 
 from __future__ import annotations
 
+import datetime
+import decimal
 import json
 from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
@@ -18,7 +20,9 @@ from sqlalchemy.dialects.postgresql.ranges import AbstractRange
 from sqlalchemy.engine import URL, Dialect
 from sqlalchemy.types import TypeDecorator
 
+from rowstead.errors import ValidationError
 from rowstead.tables.schema import COMPOSITE_KINDS, Column, Kind
+from rowstead.values.widths import in_utc
 
 Process: TypeAlias = Callable[[Any], Any]
 
@@ -29,7 +33,7 @@ _DIALECTS: Mapping[str, str] = {
     "mysql": "mariadb+pymysql",
 }
 """By codec: SQLAlchemy's name of the dialect whose processors its values have."""
-_SQLITE = "sqlite"
+_SQLITE, _MYSQL = "sqlite", "mysql"
 _TYPED = frozenset({"asyncpg", "psycopg"})
 """Codecs of databases that have every type: what SQLAlchemy would convert there our codec does too."""
 
@@ -104,10 +108,83 @@ def to_stored(column: Column, codec: str) -> Process | None:
         return None
     dialect = _dialect_of(column, codec)
     process = column.via.dialect_impl(dialect).bind_processor(dialect)
+    if process is not None and codec == _SQLITE and _is_decimal(column):
+        process = _within_a_float(column, process)
     # What None becomes only a TypeDecorator may say; SQLAlchemy's JSON would make a JSON null of it.
     return process if process is None or isinstance(column.via, TypeDecorator) else _not_none(process)
 
 
+def zoned(column: Column) -> Process | None:
+    """What makes of a moment or a time of day what its SQLAlchemy type keeps of a zone; None: it is as it is.
+
+    SQLAlchemy would drop the zone in silence where the database has none.
+    """
+    if isinstance(column.via, sa.DateTime):
+        return _moment_in_utc if column.via.timezone else _without_zone
+    if isinstance(column.via, sa.Time) and not column.via.timezone:
+        return _without_zone
+    return None
+
+
+def _moment_in_utc(value: datetime.datetime) -> datetime.datetime:
+    return value if value.tzinfo is None else in_utc(value)
+
+
+def _without_zone(value: Any) -> Any:
+    if value.tzinfo is not None:
+        raise ValidationError(
+            "it is kept without a zone, and this value has one; take .replace(tzinfo=None), or declare the "
+            "column with timezone=True"
+        )
+    return value
+
+
+FLOAT_DIGITS = 15
+"""Decimal digits that a float of 64 bits gives back as they were."""
+
+
+def _is_decimal(column: Column) -> bool:
+    return column.kind is Kind.DECIMAL and not isinstance(column.via, sa.Float)
+
+
+def _within_a_float(column: Column, process: Process) -> Process:
+    """The same for numbers that a float holds: SQLAlchemy stores a Numeric on SQLite as one."""
+
+    def convert(value: decimal.Decimal) -> Any:
+        digits = len(value.normalize(_EXACT).as_tuple().digits)
+        if value.is_finite() and digits <= FLOAT_DIGITS:
+            return process(value)
+        what = f"this number has {digits}" if value.is_finite() else f"{value} is no number"
+        raise ValidationError(
+            f"column {column.name!r} ({column.via!r}) is stored as a float of {FLOAT_DIGITS} digits on SQLite, "
+            f"and {what}; keep it as text, or in a Stored(Decimal) of rowstead.tables.column_types",
+            column=column.name,
+        )
+
+    return convert
+
+
+_EXACT = decimal.Context(prec=decimal.MAX_PREC)
+
+
+def is_single(column: Column, codec: str) -> bool:
+    """Whether the column is a number of single precision in the database of this codec."""
+    if column.via is None or codec != _MYSQL:
+        return False
+    dialect = _dialect(codec, False)
+    found: Any = column.via.dialect_impl(dialect)
+    found = getattr(found, "impl_instance", found)
+    if not _is_float(found) or (found.precision or 0) >= _DOUBLE_BITS:
+        return False
+    return dialect.type_compiler_instance.process(found).startswith("FLOAT")
+
+
+def _is_float(type_: Any) -> bool:
+    return isinstance(type_, sa.Float)
+
+
+_DOUBLE_BITS = 25
+"""From this precision on `FLOAT(p)` is a number of double precision."""
 _NUMERIC, _FLOAT8 = 1700, 701
 """PostgreSQL's own numbers of the types that SQLAlchemy's numbers ask for before they read one."""
 
