@@ -251,3 +251,11 @@ def test_equal_json_values_are_equal_texts() -> None:
     assert json_text({"b": 1, "a": 2}) == json_text({"a": 2, "b": 1}) == '{"a":2,"b":1}'
     assert json_text("a") == '"a"'
     assert json_text(Model(b=2)) == '{"a":"x","b":2}'
+
+
+@pytest.mark.parametrize("codec", ["asyncpg", "psycopg"])
+def test_json_that_a_driver_has_read_is_not_read_again(codec: str) -> None:
+    for annotation in (dict[str, Any], list[int], list[uuid.UUID]):
+        decode = decoder(column_of("c", annotation), codec)
+        assert (decode or (lambda value: value))("5") == "5"
+    assert decoder(column_of("c", dict[str, Any]), "sqlite")("5") == 5

@@ -12,20 +12,29 @@ from typing import NamedTuple
 
 from rowstead.errors import UsageError, ValidationError
 
-_VERBATIM = r"""
+
+def _nested(levels: int) -> str:
+    """PostgreSQL's comments, which have whole comments in them."""
+    within = f"|{_nested(levels - 1)}" if levels else ""
+    return rf"/\*(?:[^*/]|\*(?!/)|/(?!\*){within})*+\*/"
+
+
+# What is no SQL, whatever stands in it.
+_QUOTED = r"""'(?:[^']|'')*' | "(?:[^"]|"")*" | `(?:[^`]|``)*` | --[^\n]*"""
+_VERBATIM = rf"""
       (?<![\w$])[eE]'(?:[^'\\]|\\.|'')*'                    # PostgreSQL's strings with backslashes
-    | '(?:[^']|'')*' | "(?:[^"]|"")*" | `(?:[^`]|``)*`      # strings and quoted names
-    | --[^\n]* | /\*.*?\*/                                  # comments
-    | \$(?P<tag>[A-Za-z_]\w*|)\$.*?\$(?P=tag)\$             # dollar quotes
+    | {_QUOTED} | {_nested(levels=8)}
+    | \$(?P<tag>[^\W\d]\w*|)\$.*?\$(?P=tag)\$               # dollar quotes
 """
-"""What is no SQL, whatever stands in it."""
+# SQLite's: names in brackets as well.
+_VERBATIM_WITH_BRACKETS = rf"{_QUOTED} | /\*.*?\*/ | \[[^\]]*\]"
 # MariaDB's: a backslash escapes in its strings, and a `#` begins a comment.
 _VERBATIM_WITH_BACKSLASHES = r"""
       '(?:[^'\\]|\\.|'')*' | "(?:[^"\\]|\\.|"")*" | `(?:[^`]|``)*`
     | --(?=\s|\Z)[^\n]* | \#[^\n]* | /\*.*?\*/
 """
 _PLACE = r"| (?<![\w$])\$(?P<number>\d+) | (?P<percent>%)"
-_NAMED_PLACE = r"| :: | (?<![\w$]):(?P<name>[A-Za-z_]\w*) | (?<![\w$])\$(?P<number>\d+)"
+_NAMED_PLACE = r"| :: | (?<![\w$]):(?P<name>[^\W\d]\w*) | (?<![\w$])\$(?P<number>\d+)"
 
 
 def _tokens(verbatim: str, place: str) -> re.Pattern[str]:
@@ -33,9 +42,11 @@ def _tokens(verbatim: str, place: str) -> re.Pattern[str]:
 
 
 _TOKEN, _NAMED = _tokens(_VERBATIM, _PLACE), _tokens(_VERBATIM, _NAMED_PLACE)
-# By parameter style; of the databases that we speak to only MariaDB's libraries have this one.
-_TOKENS = {"format": _tokens(_VERBATIM_WITH_BACKSLASHES, _PLACE)}
-_NAMED_TOKENS = {"format": _tokens(_VERBATIM_WITH_BACKSLASHES, _NAMED_PLACE)}
+# By parameter style: of the databases that we speak to only MariaDB's libraries have the first one, and
+# only SQLite's have the other.
+_OTHERS = {"format": _VERBATIM_WITH_BACKSLASHES, "qmark": _VERBATIM_WITH_BRACKETS}
+_TOKENS = {style: _tokens(verbatim, _PLACE) for style, verbatim in _OTHERS.items()}
+_NAMED_TOKENS = {style: _tokens(verbatim, _NAMED_PLACE) for style, verbatim in _OTHERS.items()}
 _BEFORE = r"(?:\s+|(?:--|#)[^\n]*(?:\n|$)|/\*.*?\*/|\(|;)*"
 _FIRST_WORD = re.compile(_BEFORE + r"([A-Za-z]*)", re.DOTALL)
 

@@ -150,6 +150,18 @@ def test_control_pyyaml_itself_makes_other_values_of_them() -> None:
     assert yaml.safe_load("[0123, 12:30, yes]") == [83, 750, True]
 
 
+@pytest.mark.parametrize("double", ["[*a{0}, *a{0}]", "{{x: *a{0}, y: *a{0}}}", "{{<<: [*a{0}, *a{0}]}}"])
+def test_aliases_that_double_themselves_are_refused_before_they_are_followed(read: Read, double: str) -> None:
+    def lines(many: int) -> str:
+        doubled = [f"  - &a{n} {double.format(n - 1)}\n" for n in range(1, many)]
+        return "- id: 1\n- id: 2\n  data:\n  - &a0 {v: 1}\n" + "".join(doubled)
+
+    with pytest.raises(ValidationError, match="line 2: this row has more than 1,000,000 keys"):
+        read("yaml", lines(200))
+    control = read("yaml", lines(12))[1].row["data"]
+    assert len(control) == 12
+
+
 def test_a_row_of_yaml_may_take_over_anothers_fields(read: Read) -> None:
     rows = read("yaml", "- &first {id: 1, name: a}\n- <<: *first\n  id: 2\n")
     assert [row for _, row in rows] == [{"id": 1, "name": "a"}, {"name": "a", "id": 2}]
@@ -186,7 +198,8 @@ WRONG = [
     ("yaml", "- id: 1\n  nmae: 2", "line 1: things has no column 'nmae'; did you mean 'name'?"),
     ("yaml", "- id: 1\n- {a", "this is no YAML that can be read"),
     ("yaml", "- id: 1\n---\n- id: 2\n", "line 2: this is no YAML that can be read"),
-    ("yaml", "- data: &a [*a]", "line 1: this is no YAML that can be read"),
+    ("yaml", "- id: 1\n- data: &a [*a]", "line 2: this row has more than 1,000,000 keys and values"),
+    ("yaml", "- &a\n  data: {b: {<<: *a}}", "line 1: this row has more than 1,000,000 keys and values"),
     ("yaml", "- ? [a]\n  : 2", "line 1: a key is the name of a column"),
     ("yaml", "- id: 1\n  data: !!int x", "line 2: data is not of the type that its tag says"),
     ("yaml", "- data: !!timestamp x", "line 1: data is not of the type that its tag says"),

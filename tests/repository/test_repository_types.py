@@ -71,6 +71,7 @@ ZONED = st.datetimes(
 )
 NUMBERS = st.decimals(-(10**7), 10**7, places=2, allow_nan=False, allow_infinity=False)
 SPANS = st.timedeltas(datetime.timedelta(0), datetime.timedelta(days=900))
+JSON_TEXT = st.sampled_from(["plain", "5", "null", "", '"quoted"', "[1]", '{"a": 1}']) | TEXT
 JSON = st.dictionaries(TEXT, st.one_of(st.integers(-9, 9), TEXT, st.none(), st.booleans()), max_size=3)
 
 
@@ -112,6 +113,7 @@ SORTS: Mapping[str, Sort] = {
         sa.Enum("one", "two", name="words"), st.sampled_from(["one", "two"]), ordered=False
     ),
     "json": Sort(sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), JSON, ordered=False),
+    "json_text": Sort(sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), JSON_TEXT, ordered=False),
     "decorated": Sort(Backwards(), TEXT, ordered=False),
     "pickled": Sort(sa.PickleType(), st.lists(st.integers(0, 9), max_size=3), ordered=False),
     "stored_int": Sort(Stored(int), st.integers(-(2**63), 2**63 - 1)),

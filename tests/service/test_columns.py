@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from rowstead import DB
 from rowstead.service import (
@@ -19,7 +20,7 @@ from rowstead.service import (
     ValidationError,
 )
 from service.services import Tasks, some
-from service.tables import tasks
+from service.tables import ddl, tasks
 
 
 class Customers(SQLService[int, dict[str, Any]], PublicInterface):
@@ -287,3 +288,26 @@ async def test_a_name_that_the_table_lacks_is_told_without_the_hidden_ones(full:
         with pytest.raises(UndefinedColumnError) as caught:
             await call
         assert "'hash'" not in str(caught.value)
+
+
+async def test_a_column_that_the_database_computes_is_read_and_never_set(db: DB) -> None:
+    n = sa.Column("n", sa.Integer, primary_key=True, autoincrement=False)
+    twice = sa.Column("twice", sa.Integer, sa.Computed("n * 2", persisted=True))
+
+    class Doubles(SQLService[int, dict[str, Any]]):
+        table = sa.Table("doubles", sa.MetaData(), n, twice)
+
+    for text in ddl(Doubles.table.metadata, db.session.dialect.name):
+        await db.execute(text)
+    service = Doubles(db)
+    assert await service.create({"n": 4}) == {"n": 4, "twice": 8}
+    refused = [
+        service.create({"n": 5, "twice": 1}),
+        service.m_create([{"n": 5}, {"n": 6, "twice": None}]),
+        service.update(4, {"twice": 1}),
+        service.create({"n": 4}, "*", "do_update", "n", {"twice": 1}),
+    ]
+    for call in refused:
+        with pytest.raises(ValidationError, match="may not set 'twice'; it may set: n"):
+            await call
+    assert await service.count({"twice": 8}) == 1

@@ -6,10 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 
 from rowstead import DB
-from rowstead.service import FixtureService, session
+from rowstead.service import DatabaseService, FixtureService, SQLService, session
 from service.services import Tasks
 
 
@@ -42,3 +43,36 @@ async def test_hooks_that_ask_for_the_user_leave_a_files_rows_as_they_are(db: DB
     put(tmp_path, "tasks.json", [{"id": 1, "name": "a", "user_id": 8, "value": 2}])
     await FixtureService(services=[service], root_dir=tmp_path, upsert=True).load()
     assert (await service.get(1, ["user_id", "value"])) == {"user_id": 8, "value": 2}
+
+
+counted = sa.Table(
+    "Counted",
+    sa.MetaData(),
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("Number", sa.BigInteger, sa.Identity()),
+    sa.Column("name", sa.String(20)),
+)
+
+
+@pytest.mark.parametrize("last", [3, 2_000_000])
+async def test_a_counter_goes_on_behind_the_numbers_of_a_file(db: DB, tmp_path: Path, last: int) -> None:
+    service = Tasks(db, name="tasks")
+    put(tmp_path, "tasks.json", [{"id": id, "name": f"t{id}"} for id in (last, 1)])
+    await FixtureService(services=[service], root_dir=tmp_path).load()
+    assert (await service.create({"name": "new"}, columns="id")) == {"id": last + 1}
+    put(tmp_path, "tasks.json", [{"id": 2, "name": "t2"}])
+    await FixtureService(services=[service], root_dir=tmp_path, empty_tables_only=False).load()
+    assert (await service.create({"name": "newer"}, columns="id")) == {"id": last + 2}
+
+
+@pytest.mark.parametrize("place", ["asyncpg", "psycopg"], indirect=True)
+async def test_every_counter_that_a_file_goes_round_is_moved(db: DB, tmp_path: Path) -> None:
+    class Counted(SQLService[int, dict[str, Any]]):
+        table = counted
+
+    async with DatabaseService(db=db) as database:
+        service = Counted(database, name="counted")
+        await database.create_tables()
+        put(tmp_path, "counted.json", [{"id": 5, "Number": 70_000, "name": "a"}, {"id": 7, "Number": 2}])
+        await FixtureService(services=[service], root_dir=tmp_path).load()
+        assert await service.create({"name": "b"}) == {"id": 8, "Number": 70_001, "name": "b"}

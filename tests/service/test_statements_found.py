@@ -86,3 +86,23 @@ def test_a_backslash_escapes_in_the_literals_of_mariadb_alone() -> None:
     text = r"'a\' :b', :c, '"
     assert numbered(text, "format") == (r"'a\' :b', $1, '", ("c",))
     assert numbered(text, "numeric_dollar") == (r"'a\' $1', :c, '", ("b",))
+
+
+async def test_a_name_may_have_any_letters(service: DatabaseService) -> None:
+    assert await service.fetchval("SELECT :größe + :b_2", {"größe": 1, "b_2": 2}) == 3
+
+
+@pytest.mark.parametrize("place", ["asyncpg", "psycopg"], indirect=True)
+async def test_a_comment_ends_where_postgresql_ends_it(service: DatabaseService) -> None:
+    text = "SELECT :a + 1 /* one /* :b */ two /* /* */ */ :c */ + 0 -- /*\n + 1"
+    assert await service.fetchval(text, {"a": 1}) == 3
+
+
+@pytest.mark.parametrize("place", ["sqlite"], indirect=True)
+async def test_a_name_in_brackets_is_text(service: DatabaseService) -> None:
+    rows = await service.fetch("SELECT 1 AS [it's :b], :a AS [c]", {"a": 2})
+    assert rows == [{"it's :b": 1, "c": 2}]
+
+
+def test_brackets_are_not_text_where_they_are_subscripts() -> None:
+    assert numbered("SELECT x[:n]", "numeric_dollar") == ("SELECT x[$1]", ("n",))

@@ -62,7 +62,7 @@ POSTGRESQL = Dialect(
     bytes_position="position",
     starts_with="starts_with",
     ilike=None,
-    text_of_enum="TEXT",
+    enums_are_no_text=True,
     cuts_single_floats=False,
     decimal_key=None,
     decimal_add=None,
@@ -157,6 +157,10 @@ POSTGRESQL = Dialect(
             " FROM (SELECT $1::text::regclass AS counter) c) s WHERE s.last < $2::bigint"
         ),
         last="SELECT coalesce(pg_sequence_last_value($1::text::regclass), 0)",
+        of_column=(
+            "SELECT s.counter FROM (SELECT pg_get_serial_sequence($1::text, $2::text) AS counter) s"
+            " WHERE has_sequence_privilege(s.counter, 'SELECT') AND has_sequence_privilege(s.counter, 'UPDATE')"
+        ),
     ),
     # A transaction can be made one that writes only before its first query.
     hold_to_reading="SELECT 1",

@@ -36,6 +36,9 @@ class Sequences:
     """Goes on behind `$2`, however far that is, where it has not come so far; no rollback undoes it."""
     last: str
     """The last number that was given; 0 where none was."""
+    of_column: str
+    """The counter that fills the column `$2` of the table `$1`, both as names in SQL where they are given and
+    taken: no record where there is none, or this role may not move it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,8 +80,8 @@ class Dialect:
     """The function of (text, beginning) that tells whether one begins with the other; None: `position`."""
     ilike: str | None
     """Our function of (pattern, text) where the database's own knows only ASCII's cases."""
-    text_of_enum: str | None
-    """The type that an enumeration is turned to where functions and patterns of text do not take it."""
+    enums_are_no_text: bool
+    """Whether functions and patterns of text take no enumeration, nor another type that is written as text."""
     cuts_single_floats: bool
     """Whether a number of single precision is given back with fewer digits than are stored."""
     decimal_key: str | None

@@ -29,10 +29,10 @@ Convert = Callable[[Any], Any]
 
 USER_OIDS = 16384
 """From here on a type's number belongs to this database: an enum, a composite, a domain."""
-_SINGLE = struct.Struct("<f")
 SHAPES = 1024
 """How many texts a driver remembers the server's description of; when full it starts afresh."""
 
+_SINGLE = struct.Struct("<f")
 # What psycopg sends the same way whatever the server expects.
 _PLAIN = frozenset(
     {type(None), int, float, bool, str, bytes, decimal.Decimal, uuid.UUID}
@@ -121,10 +121,11 @@ def _as_single(value: Any) -> Any:
     if not isinstance(value, (int, float, decimal.Decimal)) or type(value) is bool:
         return value
     try:
-        _SINGLE.pack(value)
-    except (OverflowError, struct.error):
+        number = Float4(float(value))
+        _SINGLE.pack(number)
+    except OverflowError:
         raise DataError("a float of 32 bits is at most 3.4e38; this number does not fit") from None
-    return Float4(value)
+    return number
 
 
 def _each(convert: Convert) -> Convert:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 from rowstead.errors import ValidationError
@@ -19,6 +20,8 @@ from rowstead.tables.schema import Kind, Table
 
 _WANTED = "a list of mappings, each with a `- ` before it, one for each row"
 _TAG = "tag:yaml.org,2002:"
+MAX_NODES = 1_000_000
+"""The keys and values of one row, those that its aliases stand for too: each alias may double them."""
 
 _SCALARS = (
     # YAML 1.2.2, section 10.3.2, with the characters that each can begin with.
@@ -43,8 +46,10 @@ def yaml_rows(table: Table, lines: Iterable[str], name: str) -> Iterator[Numbere
     loader: Any = None
     try:
         loader = _loader()("".join(lines))
+        nodes: dict[int, int] = {}
         for item in _items(loader.get_single_node(), name):
             number = item.start_mark.line + 1
+            _check_aliases(item, nodes, f"{name}, line {number}")
             yield Numbered(number, read(_fields(loader, table, item, name), number))
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
@@ -106,6 +111,32 @@ def _items(node: Any, name: str) -> Iterator[Any]:
             line = item.start_mark.line + 1
             raise ValidationError(f"{name}, line {line}: this is no mapping; the file holds {_WANTED}")
         yield item
+
+
+def _check_aliases(item: Any, counted: dict[int, int], place: str) -> None:
+    """ValidationError where a row is longer than anybody wrote it, or has itself within it."""
+    if _nodes(item, counted) > MAX_NODES:
+        raise ValidationError(
+            f"{place}: this row has more than {MAX_NODES:,} keys and values, with those that its aliases "
+            "stand for; write a row of so many into a JSON file"
+        )
+
+
+def _nodes(node: Any, counted: dict[int, int]) -> int:
+    """How many nodes stand in this one, itself too, with aliases written out; too many are one too many.
+
+    Each is looked at once.
+    """
+    known = counted.get(id(node))
+    if known is not None:
+        return known
+    counted[id(node)] = MAX_NODES + 1  # One that is met while it is being counted stands in itself.
+    within: Iterable[Any] = () if node.id == "scalar" else node.value
+    if node.id == "mapping":
+        within = chain.from_iterable(within)
+    found = 1 + sum(_nodes(one, counted) for one in within)
+    counted[id(node)] = found = min(found, MAX_NODES + 1)
+    return found
 
 
 def _fields(loader: Any, table: Table, item: Any, name: str) -> Row:

@@ -10,7 +10,14 @@ from sqlalchemy.sql.selectable import FromClause, Select
 
 from rowstead.dialects import Dialect
 from rowstead.language.expressions import Around, Expression, IsNotTrue, Slots, Source, source_of
-from rowstead.language.operators import OPERATORS, ListOperand, Target, pattern_kind
+from rowstead.language.operators import (
+    OPERATORS,
+    ListOperand,
+    Operator,
+    Target,
+    pattern_kind,
+    text_of,
+)
 from rowstead.language.ordering import Order, OrderTerm
 from rowstead.language.shapes import (
     EVERYTHING,
@@ -97,10 +104,21 @@ class Criteria:
             return operator.build(target, [self._operand(column, o) for o in operand])
         if isinstance(operand, Listed):
             return operator.build(target, self._listed(column, operand))
-        if operator.text_only and operand == VALUE:
-            turned = operator.turned(column, self.slots.dialect)
-            return operator.build(target.as_text(), self.slots.value(pattern_kind(column), turned))
+        if operator.text_only:
+            return operator.build(target.as_text(), self._text(operator, column, operand))
         return operator.build(target, self._operand(column, operand))
+
+    def _text(self, operator: Operator, column: Column, operand: Any) -> Expression:
+        """What an operator for text takes: a text, or another column as one."""
+        if operand == VALUE:
+            turned = operator.turned(column, self.slots.dialect)
+            return self.slots.value(pattern_kind(column), turned)
+        sql = self._operand(column, operand)
+        if isinstance(operand, Outer) and self.outer is not None:
+            return text_of(self.outer.table.columns[operand.column], sql, self.slots.dialect)
+        if isinstance(operand, Beside):
+            return text_of(self.table.columns[operand.column], sql, self.slots.dialect)
+        return sql
 
     def _operand(self, column: Column, operand: Any) -> Any:
         if operand is None:

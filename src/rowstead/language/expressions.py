@@ -189,6 +189,11 @@ def _whole(values: list[Any]) -> list[Any]:
 _COLLATED = frozenset({Kind.STR, Kind.ENUM, Kind.JSON, Kind.LIST})
 
 
+def _is_collated(column: Column) -> bool:
+    """Whether the column's values are texts in the database; a UUID is none, as what it ever comes back."""
+    return column.kind in _COLLATED and not isinstance(column.via, sa.Uuid)
+
+
 class Slots:
     """Makes a statement's parameters, in order, and remembers how each value is encoded."""
 
@@ -290,14 +295,14 @@ class Slots:
         It stands beside the operand, not the column, so that an index on the column is used all the same.
         """
         collation = self.dialect.text_collation
-        if collation is None or column.kind not in _COLLATED:
+        if collation is None or not _is_collated(column):
             return operand
         return Around("", operand, f" COLLATE {collation}")
 
     def exact_column(self, column: Column, expression: Expression) -> Expression:
         """The same of a column that nothing stands beside: what is sorted by it, or a long list."""
         collation = self.dialect.text_collation
-        if collation is None or column.kind not in _COLLATED:
+        if collation is None or not _is_collated(column):
             return expression
         # A column of another character set knows no collation of this one.
         return Around("CONVERT(", expression, f" USING {collation.partition('_')[0]}) COLLATE {collation}")

@@ -17,12 +17,12 @@ from typing import Any, NamedTuple, cast
 import sqlalchemy as sa
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql import operators, visitors
-from sqlalchemy.sql.elements import BinaryExpression, BindParameter, ClauseList, Grouping
+from sqlalchemy.sql.elements import BinaryExpression, BindParameter, ClauseList, False_, Grouping, True_
 from sqlalchemy.sql.selectable import FromClause
 from sqlalchemy.types import NullType, TupleType, TypeEngine
 
 from rowstead.dialects import Dialect
-from rowstead.errors import UsageError
+from rowstead.errors import UsageError, ValidationError
 from rowstead.language.expressions import Around, Expression, Slots
 from rowstead.language.shapes import EVERYTHING, GUARD, Shape
 from rowstead.tables.from_sqlalchemy import column_of_type
@@ -151,7 +151,8 @@ def _parameters(condition: Any) -> list[BindParameter[Any]]:
 def _types_beside(condition: Any) -> Mapping[int, TypeEngine[Any]]:
     """By parameter: the type of the column that it is compared with, where one of them only is a text.
 
-    A database may else make a number of the text, and find that it equals zero.
+    A database may else make a number of the text, and find that it equals zero. ValidationError for a truth
+    value beside a text, which is no parameter.
     """
     found: dict[int, TypeEngine[Any]] = {}
     for one in visitors.iterate(condition):
@@ -159,7 +160,12 @@ def _types_beside(condition: Any) -> Mapping[int, TypeEngine[Any]]:
             continue
         sides = cast("Any", one).left, cast("Any", one).right
         for column, parameter in (sides, sides[::-1]):
-            if not isinstance(column, sa.Column) or not isinstance(parameter, BindParameter):
+            if not isinstance(column, sa.Column):
+                continue
+            if isinstance(parameter, True_ | False_) and isinstance(cast("Any", column).type, sa.String):
+                name = str(cast("Any", column).name)
+                raise ValidationError(f"column {name!r} takes str, not bool (in a hook)", column=name)
+            if not isinstance(parameter, BindParameter):
                 continue
             types = cast("Any", column).type, cast("Any", parameter).type
             if isinstance(types[0], sa.String) != isinstance(types[1], sa.String):

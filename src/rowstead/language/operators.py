@@ -35,10 +35,10 @@ class Target:
 
     def as_text(self) -> Target:
         """The same as a text, where the database has a type of its own that is none."""
-        turned = self.slots.dialect.text_of_enum
-        if turned is None or not _may_be_no_text(self.column):
+        if not _may_be_no_text(self.column):
             return self
-        return replace(self, sql=Around("CAST(", self.sql, f" AS {turned})"))
+        column = pattern_kind(replace(self.column, via=None))
+        return replace(self, column=column, sql=text_of(self.column, self.sql, self.slots.dialect))
 
     def exact(self, operand: Expression) -> Expression:
         """An operand that texts are compared with by their characters alone."""
@@ -225,6 +225,11 @@ def _is_not(target: Target, operand: Expression) -> Expression:
 def _differs(target: Target, operand: Expression) -> Expression:
     column, value = _sides(target, operand)
     return column.is_distinct_from(value)
+
+
+def text_of(column: Column, sql: Expression, dialect: Dialect) -> Expression:
+    """What `sql` stands for as a text: a column of a type that functions of text do not take is cast."""
+    return sa.cast(sql, sa.Text()) if dialect.enums_are_no_text and _may_be_no_text(column) else sql
 
 
 def _may_be_no_text(column: Column) -> bool:

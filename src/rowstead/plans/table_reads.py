@@ -21,7 +21,7 @@ from rowstead.plans.paging import Page, Position, Walk
 from rowstead.statements.compiled import Compiler
 from rowstead.tables.access import Access
 from rowstead.tables.schema import Table
-from rowstead.values.through_sqlalchemy import converts, is_single
+from rowstead.values.through_sqlalchemy import is_single, is_turned
 
 MAX_COMPOSITE = 500
 """Composite keys in one statement: each is a condition of its own, that a database has to plan."""
@@ -232,7 +232,7 @@ class _WalkAsStored(Walk):
         super().__init__(compiler, table, columns, where, values, order)
         by_place = {place: table.columns[name] for place, name in enumerate(columns)}
         self._places = [
-            (place, _of_driver if converts(by_place[place], compiler.codec) else decode)
+            (place, _of_driver if is_turned(by_place[place], compiler.codec) else decode)
             for place, decode in self._places
         ]
 
@@ -242,7 +242,7 @@ def _of_driver(value: Any) -> OfDriver | None:
 
 
 def _check_exact(compiler: Compiler, table: Table, names: Iterable[str]) -> None:
-    """ValidationError where a sort's values come back otherwise than stored: nothing is behind such a value."""
+    """ValidationError for a sort by what comes back otherwise than stored: nothing is behind such a value."""
     for name in names:
         if compiler.dialect.cuts_single_floats and is_single(table.columns[name], compiler.codec):
             raise ValidationError(

@@ -17,6 +17,7 @@ from rowstead.errors import DuplicateError, IntegrityError, ValidationError
 from rowstead.files.formats import rows_of_file
 from rowstead.files.progress import Progress
 from rowstead.files.reading import Row, placed
+from rowstead.plans.key_counters import pass_by_stored
 from rowstead.plans.loading import behind_their_parents, refers_to_itself
 from rowstead.plans.table_reads import EVERY_ROW, exists
 from rowstead.service.table_service import SQLService
@@ -121,6 +122,8 @@ class Load:
                 self._done += len(chunk)
                 if self._progress is not None:
                     self._progress(self._done, self._done / self._total)
+            given = {name for each in rows for name in each.row}
+            await transaction.plan(pass_by_stored(transaction.compiler, service.table, given))
         return list(due)
 
     async def _store(self, service: Tables, rows: Sequence[Given], transaction: Session) -> None:

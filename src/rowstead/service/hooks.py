@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Mapping, Sequence
+from copy import deepcopy
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import sqlalchemy as sa
 
@@ -28,6 +29,9 @@ HOOKS = (
     "delete_condition_hook",
     "permit_insert",
     "permit_update",
+    "permit_select",
+    "permit_change",
+    "permit_delete",
     "after_create_hook",
     "after_update_hook",
     "after_delete_hook",
@@ -82,6 +86,18 @@ class Hooks:
         """A delete from the table, with conditions added: which rows may be deleted."""
         return following(super(), "delete_condition_hook", sql)
 
+    def permit_select(self, sql: sa.Select[Any]) -> sa.Select[Any]:
+        """As `get_condition_hook`, and asked behind it whatever that did; for mix-ins that hide rows."""
+        return following(super(), "permit_select", sql)
+
+    def permit_change(self, sql: sa.Update) -> sa.Update:
+        """As `update_condition_hook`, and asked behind it whatever that did."""
+        return following(super(), "permit_change", sql)
+
+    def permit_delete(self, sql: sa.Delete) -> sa.Delete:
+        """As `delete_condition_hook`, and asked behind it whatever that did."""
+        return following(super(), "permit_delete", sql)
+
     # Rows, after they were written
 
     def after_create_hook(self, *rows: Any) -> Awaitable[None] | None:
@@ -126,30 +142,39 @@ class Hooks:
         return sa.delete(self.table)
 
     def _may_see(self) -> Guard:
-        if not self._says("get_condition_hook"):
-            return NO_GUARD
-        return guard_of(self.table, self._select, self.get_condition_hook(self._select))
+        return self._guard("_select", "get_condition_hook", "permit_select")
 
     def _may_change(self) -> Guard:
-        if not self._says("update_condition_hook"):
-            return NO_GUARD
-        return guard_of(self.table, self._update, self.update_condition_hook(self._update))
+        return self._guard("_update", "update_condition_hook", "permit_change")
 
     def _may_delete(self) -> Guard:
-        if not self._says("delete_condition_hook"):
+        return self._guard("_delete", "delete_condition_hook", "permit_delete")
+
+    def _guard(self, statement: str, *hooks: str) -> Guard:
+        """What these hooks add to the statement, one behind the other."""
+        said = [hook for hook in hooks if self._says(hook)]
+        if not said:
             return NO_GUARD
-        return guard_of(self.table, self._delete, self.delete_condition_hook(self._delete))
+        before = after = getattr(self, statement)
+        for hook in said:
+            after = getattr(self, hook)(after)
+            if type(after) is not type(before):
+                break
+        _never_awaited(after)
+        return guard_of(self.table, before, after)
 
     def _prepared(self, rows: Sequence[Data]) -> Sequence[Data]:
         """The rows that are to be inserted, as they should be."""
         if not self._says("prepare_insert_data"):
             return rows
-        return [_row(self.prepare_insert_data(dict(row)), "prepare_insert_data") for row in rows]
+        return [_row(self.prepare_insert_data(_copied(row)), "prepare_insert_data") for row in rows]
 
     def _permitted(self, rows: Sequence[Data]) -> Sequence[Data]:
         """The rows with what goes into every one of them, as far as they may be inserted at all."""
         if self._says("insert_condition_hook"):
-            added = values_added(self.table, self._insert, self.insert_condition_hook(self._insert))
+            after = self.insert_condition_hook(self._insert)
+            _never_awaited(after)
+            added = values_added(self.table, self._insert, after)
             rows = [{**row, **added} for row in rows] if added else rows
         if self._says("permit_insert"):
             rows = [_row(self.permit_insert(row), "permit_insert") for row in rows]
@@ -158,7 +183,7 @@ class Hooks:
     def _to_update(self, data: Data) -> Data:
         """What rows are updated with, as the hooks want it."""
         if self._says("prepare_update_data"):
-            data = _row(self.prepare_update_data(dict(data)), "prepare_update_data")
+            data = _row(self.prepare_update_data(_copied(data)), "prepare_update_data")
         if self._says("permit_update"):
             data = _row(self.permit_update(data), "permit_update")
         return data
@@ -185,9 +210,22 @@ def _following_all(others: Any, hook: str, rows: Sequence[Any]) -> Any:
     return None if of_next is None else of_next(*rows)
 
 
+def _copied(row: Data) -> dict[str, Any]:
+    """A row that a hook may change, with the lists and dicts in it."""
+    return {
+        name: deepcopy(cast("Any", value)) if isinstance(value, (dict, list)) else value
+        for name, value in row.items()
+    }
+
+
+def _never_awaited(given: Any) -> None:
+    """A hook that is `async` and may not be gives a coroutine; nobody is warned of it beside the error."""
+    if inspect.iscoroutine(given):
+        given.close()
+
+
 def _row(given: Any, hook: str) -> Data:
     if isinstance(given, Mapping):
         return given  # pyright: ignore[reportUnknownVariableType]
-    if inspect.iscoroutine(given):
-        given.close()
+    _never_awaited(given)
     raise UsageError(f"{hook} returned {type(given).__name__}: it returns the data that it is given, a dict")

@@ -18,7 +18,7 @@ class PermHook:
 
     A session sees others' rows with the permission `permission_view` and writes them with
     `permission_modify`. One without a user sees none and writes none. Without a session, and for the
-    system's, nothing is kept.
+    system's, nothing is kept. Hooks of the class's own are asked besides, and take nothing away from it.
     """
 
     permission_column: ClassVar[str] = "user_id"
@@ -34,18 +34,18 @@ class PermHook:
 
         def get_session(self) -> Session | None: ...
 
-    def get_condition_hook(self, sql: sa.Select[Any]) -> sa.Select[Any]:
+    def permit_select(self, sql: sa.Select[Any]) -> sa.Select[Any]:
         """The rows that the session may see."""
         sql = self._own(sql, self.permission_view or f"{self.name}.view_others")
-        return following(super(), "get_condition_hook", sql)
+        return following(super(), "permit_select", sql)
 
-    def update_condition_hook(self, sql: sa.Update) -> sa.Update:
+    def permit_change(self, sql: sa.Update) -> sa.Update:
         """The rows that the session may change."""
-        return following(super(), "update_condition_hook", self._own(sql, self._modify))
+        return following(super(), "permit_change", self._own(sql, self._modify))
 
-    def delete_condition_hook(self, sql: sa.Delete) -> sa.Delete:
+    def permit_delete(self, sql: sa.Delete) -> sa.Delete:
         """The rows that the session may delete."""
-        return following(super(), "delete_condition_hook", self._own(sql, self._modify))
+        return following(super(), "permit_delete", self._own(sql, self._modify))
 
     def permit_insert(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
         """The row, the session's own where it says nothing else. ValidationError for another user's."""

@@ -36,6 +36,8 @@ class Limits:
     """Values in one list of a condition."""
     MAX_IDS: ClassVar[int | None] = 10_000
     """Ids in one call."""
+    MAX_CREATE_ROWS: ClassVar[int | None] = 100_000
+    """New rows in one call."""
     MAX_SORT_COLUMNS: ClassVar[int | None] = 16
     """Columns of one sort."""
     ALLOW_REGEX: ClassVar[bool] = False
@@ -131,6 +133,7 @@ class Policy:
     default_limit: int
     max_limit: int
     max_ids: int | None
+    max_create_rows: int | None
     max_sort: int | None
 
     @classmethod
@@ -154,13 +157,14 @@ class Policy:
         return cls(
             core,
             select,
-            _columns(service, core, "insert"),
-            _columns(service, core, "update"),
+            _columns(service, core, "insert", _computed(table)),
+            _columns(service, core, "update", _computed(table)),
             access,
             TablesOf(table.metadata) if subqueries else None,
             min(usual, most),
             most,
             _bound(service, "MAX_IDS"),
+            _bound(service, "MAX_CREATE_ROWS"),
             _bound(service, "MAX_SORT_COLUMNS"),
         )
 
@@ -200,10 +204,15 @@ def _flag(service: Any, name: str) -> bool:
     raise UsageError(f"{_named(service)}: {name} is True or False, not {value!r}")
 
 
-def _columns(service: Any, table: Table, verb: str) -> Columns:
+def _computed(table: sa.Table) -> frozenset[str]:
+    """The columns that the database computes, and lets nobody set."""
+    return frozenset(column.name for column in table.columns if column.computed is not None)
+
+
+def _columns(service: Any, table: Table, verb: str, never: frozenset[str] = frozenset()) -> Columns:
     white = _list(service, table, f"{verb}_columns")
-    black = _list(service, table, f"{verb}_columns_blacklist")
-    if black is not None:
+    black = (_list(service, table, f"{verb}_columns_blacklist") or frozenset()) | never
+    if black:
         white = (frozenset(table.all) if white is None else white) - black
     return Columns(table, verb, white)
 

@@ -226,9 +226,10 @@ class ReadingService(Hooks, ColumnLists, Limits, Service, Generic[Id, Row]):
         columns: ColumnNames = EVERY,
         _connection: Any = None,
     ) -> AsyncIterator[Rows[Row]]:
-        """The rows that fulfil the conditions, in batches of `limit`; each once, whatever changes meanwhile.
+        """The rows that fulfil the conditions, in batches of `limit`; each once, whatever others come and go.
 
-        What may be seen is settled now, not when the first batch is asked for.
+        A row whose sorted columns change may come once more, or not at all. What may be seen is settled now,
+        not when the first batch is asked for.
         """
         size = self._limit(limit, least=1)
         wanted = self._filtered(conditions).also(self._may_see())

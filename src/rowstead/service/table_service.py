@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, Literal, NamedTuple, TypeAlias, cast
 
 from rowstead.database import Database
@@ -106,7 +107,18 @@ class SQLService(ReadingService[Id, Row]):
             kind = type(cast("Any", given)).__name__
             raise ValidationError(f"{self.name}.m_create takes a list of dicts, not {kind}")
         upsert = self._upsert(on_conflict, on_conflict_keys, on_conflict_values)
-        return await self._create(list(data), columns, upsert, _connection)
+        return await self._create(self._new(data), columns, upsert, _connection)
+
+    def _new(self, data: Iterable[Data]) -> Sequence[Data]:
+        """The rows that are to be inserted. ValidationError for too many in one call."""
+        most = self._policy.max_create_rows
+        # Read only as far as they may be many: they may be endless.
+        rows = list(islice(data, None if most is None else most + 1))
+        if most is not None and len(rows) > most:
+            raise ValidationError(
+                f"{self.name}.m_create takes at most {most} rows in one call", table=self.table.name
+            )
+        return rows
 
     async def _create(
         self, data: Sequence[Data], columns: ColumnNames, upsert: Upsert, connection: Any

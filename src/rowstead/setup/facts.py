@@ -34,17 +34,22 @@ class Facts:
     has_functions: bool = True
     """Whether functions can be made by SQL."""
     has_extensions: bool = False
+    virtual_columns: Call[Any] | None = None
+    """Whether the server computes columns when they are read, too; None: it does."""
     usual_schema: str | None = None
     """Where tables without a schema are; None: schemas are not what is made ready."""
     root_database: str = ""
     """A database that is there in any case."""
 
     def schemas_of(self, named: Sequence[str], tables: Iterable[Any]) -> tuple[str, ...]:
-        """The schemas to make ready: those named, and those of SQLAlchemy's tables; else the usual one."""
+        """The schemas to make ready: those named, those of SQLAlchemy's tables, and the usual one.
+
+        There is always something without a schema: functions, types, the ledger of migrations.
+        """
         if self.usual_schema is None:
             return ()
         of_tables = (table.schema or self.usual_schema for table in tables)
-        return tuple(dict.fromkeys((*named, *of_tables))) or (self.usual_schema,)
+        return tuple(dict.fromkeys((*named, *of_tables, self.usual_schema)))
 
 
 def facts_of(dialect: Dialect) -> Facts:
@@ -100,6 +105,7 @@ FACTS: Mapping[str, Facts] = {
         type_there=lambda quoted: asked("SELECT to_regtype($1::text) IS NOT NULL", quoted),
         before_functions=("SET LOCAL check_function_bodies = off",),
         has_extensions=True,
+        virtual_columns=asked("SELECT current_setting('server_version_num')::integer >= 180000"),
         usual_schema="public",
         root_database="postgres",
     ),

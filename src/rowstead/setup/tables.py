@@ -57,17 +57,33 @@ def _all(wanted: Sequence[sa.Table[Any]], functions: Sequence[str], target: Targ
             yield done(text)
     found = yield from _present(wanted, target)
     missing = [table for table in wanted if table.fullname not in found]
-    for element, parameters in _elements(wanted, missing, target):
+    spelling = _spelling(target)
+    if facts.virtual_columns is not None and any(map(_computes, missing)):
+        # A dialect that has met no server believes in the newest one.
+        spelling.supports_virtual_generated_columns = yield facts.virtual_columns
+    for element, parameters in _elements(wanted, missing, spelling):
         there = _there(element, target)
         if there is not None and (yield there):
             continue
         if isinstance(element, (CreateTable, CreateIndex)):
             element.if_not_exists = not facts.undoes_ddl
         if isinstance(element, sa.schema.ExecutableDDLElement):
-            yield done(str(element.compile(dialect=_spelling(target))).strip())
+            yield done(_text(element, spelling))
         else:
             yield from written(element, parameters, target)
     return Made(tuple(table.fullname for table in missing), tuple(sorted(found)))
+
+
+def _text(element: sa.schema.ExecutableDDLElement, spelling: Any) -> str:
+    try:
+        return str(element.compile(dialect=spelling)).strip()
+    except exc.CompileError as error:
+        raise UsageError(f"the tables cannot be made: {error}") from error
+
+
+def _computes(table: sa.Table[Any]) -> bool:
+    """Whether a column of the table is computed, and perhaps only when it is read."""
+    return any(one.computed is not None and not one.computed.persisted for one in table.columns)
 
 
 def _spelling(target: Target) -> Any:
@@ -104,7 +120,7 @@ def _there(element: Any, target: Target) -> Call[Any] | None:
 
 
 def _elements(
-    wanted: Sequence[sa.Table[Any]], missing: Sequence[sa.Table[Any]], target: Target
+    wanted: Sequence[sa.Table[Any]], missing: Sequence[sa.Table[Any]], spelling: Any
 ) -> list[tuple[Any, Any]]:
     """What `create_all` would run for the missing tables, with parameters where it is no DDL."""
     elements: list[tuple[Any, Any]] = []
@@ -115,7 +131,7 @@ def _elements(
     metadata, copies = _together(wanted)
     try:
         metadata.create_all(
-            MockConnection(_spelling(target), keep),
+            MockConnection(spelling, keep),
             tables=[copies[table.key] for table in missing],
             checkfirst=False,
         )

@@ -53,7 +53,14 @@ from rowstead.values.stored_forms import (
 )
 from rowstead.values.stored_forms import JSON_BEGINS as JSON_BEGINS
 from rowstead.values.stored_forms import any_for_sqlite as any_for_sqlite
-from rowstead.values.through_sqlalchemy import converts, looks_at_each, stores_as_rows, to_stored, zoned
+from rowstead.values.through_sqlalchemy import (
+    converts,
+    is_turned,
+    looks_at_each,
+    stores_as_rows,
+    to_stored,
+    zoned,
+)
 from rowstead.values.widths import in_utc, narrowed, other_form
 
 
@@ -221,10 +228,22 @@ def encoder(column: Column, codec: str) -> Encode:
     """What turns a caller's value for this column into what the driver of `codec` takes."""
     if column.via is not None and (convert := to_stored(column, codec)) is not None:
         return convert if stores_as_rows(column) else _through_its_type(column, convert)
+    encode = _encoder_of_kind(column, codec)
+    return _unless_of_driver(encode) if is_turned(column, codec) else encode
+
+
+def _unless_of_driver(encode: Encode) -> Encode:
+    return lambda value: value.value if type(value) is OfDriver else encode(value)
+
+
+def _encoder_of_kind(column: Column, codec: str) -> Encode:
     kind = column.kind
     forms = FORMS.get(codec)
     if kind in TYPES:
-        stored = _then(zoned(column), forms.get(kind)) if forms is not None else None
+        stored = forms.get(kind) if forms is not None else None
+        if forms is not None or kind is Kind.TIME:
+            # Of a datetime a driver of PostgreSQL says the same.
+            stored = _then(zoned(column), stored)
         if codec == PSYCOPG_CODEC and kind is Kind.DATETIME:
             stored = ServerTyped
         return _of_other_form(column, _held(column, TYPES[kind], _then(narrowed(column), stored)))
@@ -269,6 +288,8 @@ def unchanged(column: Column, codec: str) -> frozenset[type]:
         return frozenset()
     forms = FORMS.get(codec)
     converted = kind in forms if forms is not None else codec == PSYCOPG_CODEC and kind is Kind.DATETIME
+    # A driver of PostgreSQL drops the zone of a time of day in silence.
+    converted = converted or (kind is Kind.TIME and zoned(column) is not None)
     if converted or kind not in TYPES or narrowed(column) is not None:
         return frozenset()
     return frozenset({TYPES[kind], type(None)})

@@ -11,6 +11,7 @@ from __future__ import annotations
 import datetime
 import decimal
 import json
+import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
 from typing import Any, TypeAlias
@@ -156,8 +157,8 @@ def _within_a_float(column: Column, process: Process) -> Process:
             return process(value)
         what = f"this number has {digits}" if value.is_finite() else f"{value} is no number"
         raise ValidationError(
-            f"column {column.name!r} ({column.via!r}) is stored as a float of {FLOAT_DIGITS} digits on SQLite, "
-            f"and {what}; keep it as text, or in a Stored(Decimal) of rowstead.tables.column_types",
+            f"column {column.name!r} ({column.via!r}) is a float of {FLOAT_DIGITS} digits on SQLite, and "
+            f"{what}; keep it as text, or in a Stored(Decimal) of rowstead.tables.column_types",
             column=column.name,
         )
 
@@ -173,18 +174,13 @@ def is_single(column: Column, codec: str) -> bool:
         return False
     dialect = _dialect(codec, False)
     found: Any = column.via.dialect_impl(dialect)
-    found = getattr(found, "impl_instance", found)
-    if not _is_float(found) or (found.precision or 0) >= _DOUBLE_BITS:
+    if not isinstance(getattr(found, "impl_instance", found), sa.Float):
         return False
-    return dialect.type_compiler_instance.process(found).startswith("FLOAT")
+    return _SINGLE.match(dialect.type_compiler_instance.process(column.via)) is not None
 
 
-def _is_float(type_: Any) -> bool:
-    return isinstance(type_, sa.Float)
-
-
-_DOUBLE_BITS = 25
-"""From this precision on `FLOAT(p)` is a number of double precision."""
+_SINGLE = re.compile(r"FLOAT(?!\((2[5-9]|[3-9]\d)\))")
+"""How MariaDB's type of single precision is spelled: of 25 bits and more it is the other one."""
 _NUMERIC, _FLOAT8 = 1700, 701
 """PostgreSQL's own numbers of the types that SQLAlchemy's numbers ask for before they read one."""
 
@@ -203,6 +199,13 @@ def from_stored(column: Column, codec: str) -> Process | None:
     below = getattr(column.via, "impl_instance", column.via)
     kind = _FLOAT8 if isinstance(below, sa.Float) else _NUMERIC
     return column.via.dialect_impl(dialect).result_processor(dialect, kind if codec in _TYPED else None)
+
+
+def is_turned(column: Column, codec: str) -> bool:
+    """Whether a value is another one in the database, by a SQLAlchemy type that may not turn it back."""
+    if column.via is None or stores_as_rows(column):
+        return False
+    return to_stored(column, codec) is not None or from_stored(column, codec) is not None
 
 
 def _not_none(process: Process) -> Process:

@@ -1,0 +1,64 @@
+"""What a first start on PostgreSQL made once not, or not so that the program could use it."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from rowstead.service import DatabaseMigrationService, DatabaseService, UsageError
+from service.database_site import Doubled, Site
+
+
+def elsewhere(*columns: Any) -> sa.MetaData:
+    """A table in a schema of its own, so that nothing is in the usual one."""
+    metadata = sa.MetaData()
+    sa.Table("parts", metadata, sa.Column("id", sa.Integer, primary_key=True), *columns, schema="shop")
+    return metadata
+
+
+@pytest.mark.parametrize("schemas", [None, ["shop"]])
+async def test_functions_types_and_migrations_find_the_usual_schema(
+    site: Site, tmp_path: Path, schemas: list[str] | None
+) -> None:
+    metadata = elsewhere(sa.Column("size", sa.Enum("big", "small", name="part_size")))
+    settings = site.settings(metadata=metadata, functions=[Doubled], schemas=schemas)
+    async with DatabaseService(**settings) as db:
+        assert await db.fetchval("SELECT doubled(:n)", {"n": 4}) == 8
+        await db.execute(sa.insert(metadata.tables["shop.parts"]).values(id=1, size="big"))
+        file = tmp_path / "migrations.json"
+        file.write_text('[{"id": 0, "commands": ["CREATE TABLE later (id integer)"]}]')
+        assert await DatabaseMigrationService(database_service=db, migrations_file=file).migrate() == 0
+
+
+def computing(persisted: bool | None) -> sa.MetaData:
+    metadata = sa.MetaData()
+    twice = sa.Column("twice", sa.Integer, sa.Computed("id * 2", persisted=persisted))
+    sa.Table("computing", metadata, sa.Column("id", sa.Integer, primary_key=True), twice)
+    return metadata
+
+
+@pytest.mark.parametrize("persisted", [None, True])
+async def test_a_computed_column_is_made_as_the_server_can(site: Site, persisted: bool | None) -> None:
+    metadata = computing(persisted)
+    with warnings.catch_warnings():
+        # SQLAlchemy says which way it takes.
+        warnings.simplefilter("ignore", sa.exc.SAWarning)
+        async with DatabaseService(**site.settings(metadata=metadata)) as db:
+            await db.execute("INSERT INTO computing (id) VALUES (4)")
+            assert await db.fetchval("SELECT twice FROM computing") == 8
+
+
+async def test_one_that_the_server_cannot_compute_is_told_with_its_column(site: Site) -> None:
+    async with DatabaseService(**site.settings()) as db:
+        newest = await db.fetchval("SELECT current_setting('server_version_num')::int >= 180000")
+    start = DatabaseService(**site.settings(metadata=computing(False)))
+    if newest:
+        async with start:
+            return
+    with pytest.raises(UsageError, match=r"'computing'.*'twice'"):
+        await start.init()
+    await start.close()
