@@ -7,6 +7,7 @@ move to PostgreSQL. Only as much is read of the text as that needs.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -131,3 +132,10 @@ def numbered(sql: str, paramstyle: str) -> tuple[str, tuple[str, ...]]:
         return f"${names.setdefault(match['name'], len(names) + 1)}"
 
     return _NAMED_TOKENS.get(paramstyle, _NAMED).sub(respell, sql), tuple(names)
+
+
+def verbatim(sql: str, paramstyle: str) -> Iterator[str]:
+    """The strings, quoted names and comments of a text."""
+    for match in _NAMED_TOKENS.get(paramstyle, _NAMED).finditer(sql):
+        if match["name"] is None and match["number"] is None and match.group() != "::":
+            yield match.group()

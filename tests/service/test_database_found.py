@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import warnings
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from rowstead.service import DatabaseMigrationService, DatabaseService, UsageError
+from rowstead.errors import UnreachableError
+from rowstead.service import DatabaseMigrationService, DatabaseService, UsageError, ValidationError
 from service.database_site import Doubled, Site
 
 
@@ -62,3 +64,23 @@ async def test_one_that_the_server_cannot_compute_is_told_with_its_column(site: 
     with pytest.raises(UsageError, match=r"'computing'.*'twice'"):
         await start.init()
     await start.close()
+
+
+async def test_two_starts_at_once_open_one_pool(site: Site) -> None:
+    db = DatabaseService(**site.settings(pool_size=1))
+    await asyncio.gather(db.init(), db.init())
+    mine = "SELECT count(*) FROM pg_stat_activity WHERE usename = %s"
+    assert site.ask(mine, site.user) == 1
+    await db.close()
+
+
+def test_truths_are_read_as_other_settings_are() -> None:
+    with pytest.raises(ValidationError, match="init_db"):
+        DatabaseService(url="sqlite://", init_db="perhaps")  # pyright: ignore[reportArgumentType]
+
+
+async def test_the_text_false_is_false(site: Site) -> None:
+    """The database would be made."""
+    off: Any = "false"
+    with pytest.raises(UnreachableError):
+        await DatabaseService(**site.settings(init_db=off)).init()

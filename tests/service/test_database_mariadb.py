@@ -12,7 +12,7 @@ import pymysql
 import pytest
 import sqlalchemy as sa
 
-from rowstead.errors import RowsteadError, UnreachableError
+from rowstead.errors import RowsteadError, UnreachableError, ValidationError
 from rowstead.service import DatabaseService
 from rowstead.session import Trace
 from service.database_site import USERS, users
@@ -88,3 +88,13 @@ async def test_many_first_starts_at_once_all_succeed(settings: dict[str, Any]) -
         assert await db.fetchval("SELECT count(*) FROM users") == 0
         indexes = "SELECT count(*) FROM information_schema.STATISTICS WHERE INDEX_NAME = 'ix_users_name'"
         assert await db.fetchval(indexes) == 1
+
+
+@pytest.mark.parametrize("password", [None, ""])
+async def test_no_user_is_made_whom_anybody_may_be(settings: dict[str, Any], password: str | None) -> None:
+    with pytest.raises(ValidationError, match="a new one of MariaDB needs a password"):
+        await DatabaseService(**settings | {"password": password}).init()
+    with pytest.raises(UnreachableError):
+        await DatabaseService(**own(settings, password="", init_db=False)).init()
+    async with DatabaseService(**settings):
+        pass

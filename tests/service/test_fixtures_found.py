@@ -50,6 +50,8 @@ counted = sa.Table(
     sa.MetaData(),
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("Number", sa.BigInteger, sa.Identity()),
+    sa.Column("back", sa.Integer, sa.Identity(start=-1, increment=-1, minvalue=-10_000, maxvalue=-1)),
+    sa.Column("tens", sa.Integer, sa.Identity(start=10, increment=10, maxvalue=5000)),
     sa.Column("name", sa.String(20)),
 )
 
@@ -73,6 +75,14 @@ async def test_every_counter_that_a_file_goes_round_is_moved(db: DB, tmp_path: P
     async with DatabaseService(db=db) as database:
         service = Counted(database, name="counted")
         await database.create_tables()
-        put(tmp_path, "counted.json", [{"id": 5, "Number": 70_000, "name": "a"}, {"id": 7, "Number": 2}])
+        put(
+            tmp_path,
+            "counted.json",
+            [
+                {"id": 5, "Number": 70_000, "back": -7, "tens": 4500, "name": "a"},
+                {"id": 7, "Number": 2, "back": -2, "tens": 9},
+            ],
+        )
         await FixtureService(services=[service], root_dir=tmp_path).load()
-        assert await service.create({"name": "b"}) == {"id": 8, "Number": 70_001, "name": "b"}
+        row = await service.create({"name": "b"})
+        assert row == {"id": 8, "Number": 70_001, "back": -8, "tens": 4510, "name": "b"}

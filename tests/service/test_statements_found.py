@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from rowstead import DB
 from rowstead.raw import numbered
-from rowstead.service import DatabaseService, ValidationError
+from rowstead.service import DatabaseService, UsageError, ValidationError
 from service.conftest import Place
 
 
@@ -89,7 +90,7 @@ def test_a_backslash_escapes_in_the_literals_of_mariadb_alone() -> None:
 
 
 async def test_a_name_may_have_any_letters(service: DatabaseService) -> None:
-    assert await service.fetchval("SELECT :größe + :b_2", {"größe": 1, "b_2": 2}) == 3
+    assert await service.fetchval("SELECT 1 + :größe", {"größe": 2}) == 3
 
 
 @pytest.mark.parametrize("place", ["asyncpg", "psycopg"], indirect=True)
@@ -106,3 +107,18 @@ async def test_a_name_in_brackets_is_text(service: DatabaseService) -> None:
 
 def test_brackets_are_not_text_where_they_are_subscripts() -> None:
     assert numbered("SELECT x[:n]", "numeric_dollar") == ("SELECT x[$1]", ("n",))
+
+
+@pytest.mark.parametrize("text", ["SELECT ':who', :who", "SELECT :who /* as :who */", 'SELECT 1 AS ":who"'])
+async def test_a_value_never_stands_in_a_literal_of_sqlalchemys_text(
+    service: DatabaseService, text: str
+) -> None:
+    with pytest.raises(UsageError, match=r"write \\:who"):
+        await service.fetch(sa.text(text), {"who": LEAK})
+
+
+async def test_an_escaped_name_in_sqlalchemys_text_is_text(service: DatabaseService) -> None:
+    text = sa.text("SELECT '\\:who 12:30' AS one, CAST(:who AS CHAR(80)) AS other")
+    row = await service.fetchrow(text, {"who": LEAK})
+    assert row is not None
+    assert [value.rstrip() for value in row.values()] == [":who 12:30", LEAK.rstrip()]

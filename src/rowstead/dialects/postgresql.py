@@ -158,8 +158,18 @@ POSTGRESQL = Dialect(
         ),
         last="SELECT coalesce(pg_sequence_last_value($1::text::regclass), 0)",
         of_column=(
-            "SELECT s.counter FROM (SELECT pg_get_serial_sequence($1::text, $2::text) AS counter) s"
-            " WHERE has_sequence_privilege(s.counter, 'SELECT') AND has_sequence_privilege(s.counter, 'UPDATE')"
+            "SELECT s.counter, q.seqincrement"
+            " FROM (SELECT pg_get_serial_sequence($1::text, $2::text) AS counter) s"
+            " JOIN pg_sequence q ON q.seqrelid = s.counter::regclass"
+            " WHERE has_sequence_privilege(s.counter, 'SELECT')"
+            " AND has_sequence_privilege(s.counter, 'UPDATE')"
+        ),
+        move=(
+            "SELECT setval(q.seqrelid::regclass, $2::bigint) FROM pg_sequence q"
+            " WHERE q.seqrelid = $1::text::regclass AND $2::bigint BETWEEN q.seqmin AND q.seqmax"
+            " AND CASE WHEN q.seqincrement > 0"
+            " THEN coalesce(pg_sequence_last_value(q.seqrelid::regclass), q.seqstart - 1) < $2::bigint"
+            " ELSE coalesce(pg_sequence_last_value(q.seqrelid::regclass), q.seqstart + 1) > $2::bigint END"
         ),
     ),
     # A transaction can be made one that writes only before its first query.

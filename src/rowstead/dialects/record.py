@@ -37,8 +37,10 @@ class Sequences:
     last: str
     """The last number that was given; 0 where none was."""
     of_column: str
-    """The counter that fills the column `$2` of the table `$1`, both as names in SQL where they are given and
-    taken: no record where there is none, or this role may not move it."""
+    """The counter that fills the column `$2` of the table `$1`, as its name in SQL, and its step: no record
+    where there is none, or this role may not move it. The table is given as a name in SQL, too."""
+    move: str
+    """Goes on behind `$2`, in the direction of its steps, where it has not come so far and could."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

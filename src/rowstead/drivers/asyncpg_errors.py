@@ -47,6 +47,14 @@ def translate(error: Exception) -> RowsteadError | None:
         return silent()
     if isinstance(error, (asyncpg.InternalClientError, OSError)):
         return DisconnectedError(f"the connection broke: {error}")
+    if isinstance(error, UnicodeEncodeError):
+        return DataError("a text holds half a character (a lone surrogate) and cannot be sent as UTF-8")
+    if isinstance(error, (ValueError, OverflowError)):
+        # Python's own, from asyncpg's codecs while they read; of a custom codec it may show the value.
+        return DataError(
+            "a stored value cannot be read, as a date outside the years 1 to 9999 cannot: Python has none "
+            "like it; cast it in the statement, as to text"
+        )
     return None
 
 

@@ -155,8 +155,11 @@ class StatesRunner(Runner):
     # The two ledgers
 
     def _is_new(self) -> Plan[bool]:
-        """Whether the database knows of no state at all."""
-        return (yield from self.state()) == NONE and not (yield from super()._entries())
+        """Whether the database knows of no state, or of none but one of which nothing came to be done."""
+        if (yield from self.state()) != NONE:
+            return False
+        entries = yield from super()._entries()
+        return all(entry.progress == 0 for entry in entries.values())
 
     def _entries(self) -> Plan[Mapping[str, Entry]]:
         """What both ledgers say, as they are. Writes nothing."""

@@ -30,17 +30,23 @@ def pass_by_stored(compiler: Compiler, table: sa.Table, columns: Collection[str]
     for column in table.columns:
         if column.name not in columns or kinds[column.name].kind is not Kind.INT:
             continue
-        counter: str | None = yield Call(own.of_column, [named, column.name], _one)
-        if counter is None:
+        found: Record | None = yield Call(own.of_column, [named, column.name], _first)
+        if found is None:
             continue
-        greatest = str(sa.select(sa.func.max(column)).compile(dialect=dialect))
-        number: int | None = yield Call(greatest, (), _one)
+        counter, step = found
+        furthest = sa.func.max(column) if step > 0 else sa.func.min(column)
+        number: int | None = (yield Call(str(sa.select(furthest).compile(dialect=dialect)), (), _first))[0]
         if number is None:
             continue
         # One by one where that is near, which is safe beside others; the rest of the way at once.
-        if (yield Call(own.pass_by.format(counter), [counter, number], _one)):
-            yield Call(own.jump, [counter, number], _one)
+        near = step == 1 and not (yield Call(own.pass_by.format(counter), [counter, number], _is_far))
+        if not near:
+            yield Call(own.move, [counter, number], _first)
 
 
-def _one(records: Sequence[Record]) -> object:
-    return records[0][0] if records else None
+def _first(records: Sequence[Record]) -> Record | None:
+    return records[0] if records else None
+
+
+def _is_far(records: Sequence[Record]) -> bool:
+    return bool(records) and bool(records[0][0])

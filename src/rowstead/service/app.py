@@ -12,7 +12,9 @@ import asyncio
 import inspect
 import logging
 import os
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from enum import Enum
 from types import MappingProxyType, TracebackType
 from typing import Any, Self, TypeAlias, TypeVar
@@ -30,6 +32,9 @@ S = TypeVar("S", bound=Service)
 _Step: TypeAlias = Callable[[Entry], Awaitable[None] | None]
 
 _log = logging.getLogger(__name__)
+
+_PART_OF: ContextVar[App | None] = ContextVar("rowstead_part_of", default=None)
+"""The application whose service runs: in a step of it, and in the tasks that it started there."""
 
 
 class _State(Enum):
@@ -128,10 +133,15 @@ class App:
     async def stop(self) -> None:
         """Close the services in the reverse order. Nothing happens where none is started.
 
+        A service may call it too, while it is closed itself: what is being stopped goes on being stopped.
+
         All are tried. Raises the first error, with a note of the service and of the others.
         """
         if self._state is _State.STARTING:
             raise UsageError("the application is being started; cancel the task that starts it to stop it")
+        if self._state is _State.STOPPING and _PART_OF.get() is self:
+            # A service that is being closed, or a task that it waits for: to wait here is to wait for itself.
+            return
         async with self._stopping:
             if self._state is not _State.STARTED:
                 return
@@ -227,7 +237,8 @@ class App:
 
     async def _step(self, entry: Entry, done: str, step: _Step) -> None:
         try:
-            await _waited(step(entry))
+            with self._as_part():
+                await _waited(step(entry))
         except BaseException as error:
             if isinstance(error, Exception) and not entry.required:
                 await self._leave_out(entry, error)
@@ -253,14 +264,24 @@ class App:
     async def _close(self) -> list[BaseException]:
         """Close in reverse what was begun, all of it whatever happens. What was raised on the way."""
         failures: list[BaseException] = []
-        while self._begun:
-            failure = await _closed(self._begun.pop())
-            if failure is not None:
-                failures.append(failure)
+        with self._as_part():
+            while self._begun:
+                failure = await _closed(self._begun.pop())
+                if failure is not None:
+                    failures.append(failure)
         self._services.clear()
         self._left_out.clear()
         self._state = _State.STOPPED
         return failures
+
+    @contextmanager
+    def _as_part(self) -> Generator[None]:
+        """Run the block on behalf of a service of this application."""
+        token = _PART_OF.set(self)
+        try:
+            yield
+        finally:
+            _PART_OF.reset(token)
 
 
 async def _waited(result: Any) -> None:

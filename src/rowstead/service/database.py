@@ -5,6 +5,7 @@ It must not know SQL, drivers or what a database needs before it is used: those 
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -21,6 +22,7 @@ from rowstead.service.database_settings import (
     check_settings,
     names,
     options_of,
+    read,
 )
 from rowstead.service.service import Service
 from rowstead.session import Session, Trace
@@ -94,8 +96,9 @@ class DatabaseService(Statements, Service):
         self._session: Session | None = None
         self._own: Database | None = None
         self._is_started = False
-        self._init_db = init_db
-        self._init_tables = init_tables if init_table is None else init_table
+        self._starting = asyncio.Lock()
+        self._init_db = read("init_db", bool, init_db)
+        self._init_tables = read("init_tables", bool, init_tables if init_table is None else init_table)
         self._schemas = names("schemas", schemas)
         self._extensions = names("extensions", extensions)
         self._trace = _tracing(echo, trace)
@@ -161,10 +164,16 @@ class DatabaseService(Statements, Service):
     # Its life
 
     async def init(self) -> None:
-        """Make the database ready, as far as `init_db` and `init_tables` say, and connect; twice is fine.
+        """Make the database ready, as far as `init_db` and `init_tables` say, and connect.
+
+        Twice is fine, and at once too.
 
         Raises UnreachableError, PrivilegeError where a role may not do it, and what the database refuses.
         """
+        async with self._starting:
+            await self._start()
+
+    async def _start(self) -> None:
         if self._session is None and self._place is not None:
             await self._connect(self._place)
         elif self._is_started:

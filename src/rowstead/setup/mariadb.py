@@ -6,9 +6,12 @@ password comes as the server keeps it.
 
 from __future__ import annotations
 
+from rowstead.errors import ValidationError
 from rowstead.plan import Plan
-from rowstead.setup.needs import Needs, ServerSteps, allowed, done
+from rowstead.setup.needs import Needs, ServerSteps, allowed, asked, done
 from rowstead.setup.passwords import native_hash
+
+_THERE = "SELECT count(*) FROM information_schema.USER_PRIVILEGES WHERE GRANTEE = %s"
 
 
 def quoted(name: str) -> str:
@@ -35,8 +38,14 @@ def _made(needs: Needs) -> Plan[None]:
     collation = "CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin"
     yield done(f"CREATE DATABASE IF NOT EXISTS {database} {collation}")
     user = f"{_text(needs.role)}@'%%'"
-    known = "" if needs.password is None else f" IDENTIFIED BY PASSWORD '{native_hash(needs.password)}'"
-    yield done(f"CREATE USER IF NOT EXISTS {user}{known}")
+    if needs.password:
+        known = f"IDENTIFIED BY PASSWORD '{native_hash(needs.password)}'"
+        yield done(f"CREATE USER IF NOT EXISTS {user} {known}")
+    elif not (yield asked(_THERE, f"'{needs.role}'@'%'")):
+        # Unlike PostgreSQL it lets anybody in, from any host, as a user without one.
+        raise ValidationError(
+            f"password: the user {needs.role!r} is not there, and a new one of MariaDB needs a password"
+        )
     yield done(f"GRANT ALL PRIVILEGES ON {quoted(_as_pattern(needs.database))}.* TO {user}")
 
 

@@ -1,7 +1,8 @@
 """A user's own text with `:name` parameters: where its values go, and what comes back.
 
 As in every text of a user's that is sent, what stands in literals, quoted names and comments is text. No
-type is known of its values and columns: they travel as the driver takes and gives them.
+type is known of its columns, which come back as the driver gives them; a value travels as in a column of
+SQLAlchemy's usual type for it, so that it is found where such a column holds it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from rowstead import raw
 from rowstead.errors import ValidationError, did_you_mean
 from rowstead.plan import Call
 from rowstead.statements.spelled import WRITING, Own, RawRecords, Result, Target, check_word
-from rowstead.values.encoders import raw_encoder
+from rowstead.statements.untyped import encoder_by_value
 
 
 class NamedText:
@@ -27,7 +28,7 @@ class NamedText:
         numbered, self._names = raw.numbered(sql, target.paramstyle)
         check_word(raw.first_word(sql))
         self._text = raw.prepare(numbered, target.paramstyle)
-        self._encode = raw_encoder(target.codec)
+        self._encode = encoder_by_value(target.codec)
         self.gives_rows = self._text.word not in WRITING or "returning" in sql.lower()
         """Whether it may be a query, or a write that returns."""
 
@@ -39,8 +40,7 @@ class NamedText:
         for name in self._names:
             if name not in params:
                 raise ValidationError(f"the statement's parameter {name!r} has no value")
-        encode = self._encode
-        values = [params[name] if encode is None else encode(params[name]) for name in self._names]
+        values = [self._encode(params[name]) for name in self._names]
         if self._text.order is not None:
             values = [values[place] for place in self._text.order]
         return Call(self._text.text, values, writes=not self._text.reads, raw=True)

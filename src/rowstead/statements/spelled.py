@@ -20,9 +20,10 @@ from rowstead import raw
 from rowstead.dialects import Dialect
 from rowstead.errors import UsageError, ValidationError, did_you_mean, undefined_column
 from rowstead.plan import Call, Record
+from rowstead.statements.untyped import encoder_by_value
 from rowstead.tables.from_sqlalchemy import column_of_type
 from rowstead.values.decoders import decoder, returned_decoder
-from rowstead.values.encoders import Encode, encoder, operand_encoder, raw_encoder
+from rowstead.values.encoders import Encode, encoder, operand_encoder
 
 WRITING = frozenset({"insert", "update", "delete", "replace"})
 
@@ -173,7 +174,7 @@ class Statement:
     def _encoder(self, bind: Any, type_: TypeEngine[Any]) -> Encode | None:
         codec = self._target.codec
         if isinstance(type_, NullType):
-            return raw_encoder(codec)
+            return encoder_by_value(codec)
         column = column_of_type(str(getattr(bind, "_orig_key", bind.key)), type_, True)
         return encoder(column, codec) if _writes(self._compiled) else operand_encoder(column, codec)
 

@@ -5,6 +5,7 @@ Runs nothing: `written` gives a plan. How one statement is spelled and its value
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from threading import Lock
@@ -14,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.schema import ExecutableDDLElement
 from sqlalchemy.sql.functions import FunctionElement
 
+from rowstead import raw
 from rowstead.errors import UsageError, ValidationError
 from rowstead.plan import Atomic, Call, Many, Plan
 from rowstead.statements.named import NamedText, named_text
@@ -109,6 +111,7 @@ def _statement(sql: Any, params: Mapping[str, Any], target: Target) -> tuple[Sta
     make_key = getattr(element, "_generate_cache_key", None)
     cache_key: Any = make_key() if make_key is not None else None
     if cache_key is None:
+        _check_text(element, target)
         return Statement(element, names, target, None), None
     key = (target, names, cache_key.key)
     with _KEEPING:
@@ -116,12 +119,30 @@ def _statement(sql: Any, params: Mapping[str, Any], target: Target) -> tuple[Sta
         if known is not None:
             _KEPT.move_to_end(key)
             return known, cache_key.bindparams
+    _check_text(element, target)
     known = Statement(element, names, target, cache_key)
     with _KEEPING:
         _KEPT[key] = known
         if len(_KEPT) > MAX_KEPT:
             _KEPT.popitem(last=False)
     return known, cache_key.bindparams
+
+
+_TAKEN = re.compile(r"(?<![:\w\\]):\w+(?!:)")
+"""What `sa.text` takes for a parameter, wherever it stands."""
+
+
+def _check_text(element: Any, target: Target) -> None:
+    """Raise UsageError for a parameter of `sa.text` in a string or comment; its value would stand there."""
+    if not isinstance(element, sa.TextClause):
+        return
+    for piece in raw.verbatim(element.text, target.paramstyle):
+        taken = _TAKEN.search(piece)
+        if taken is not None:
+            raise UsageError(
+                f"sa.text takes {taken.group()} for a parameter, and it stands in a string, quoted name or "
+                f"comment: write \\{taken.group()}, or give the text without sa.text"
+            )
 
 
 def _element(sql: Any) -> Any:
