@@ -10,7 +10,15 @@ import pytest
 import sqlalchemy as sa
 
 from rowstead import DB
-from rowstead.service import DatabaseService, FixtureService, SQLService, session
+from rowstead.service import (
+    DatabaseService,
+    DuplicateError,
+    FixtureService,
+    SQLService,
+    ValidationError,
+    session,
+)
+from service.conftest import Sent
 from service.services import Tasks
 
 
@@ -86,3 +94,51 @@ async def test_every_counter_that_a_file_goes_round_is_moved(db: DB, tmp_path: P
         await FixtureService(services=[service], root_dir=tmp_path).load()
         row = await service.create({"name": "b"})
         assert row == {"id": 8, "Number": 70_001, "back": -8, "tens": 4510, "name": "b"}
+
+
+async def test_rows_are_put_over_those_that_are_there_in_few_statements(
+    db: DB, sent: Sent, tmp_path: Path
+) -> None:
+    service = Tasks(db)
+    await service.m_create(
+        [{"id": n, "name": f"old{n}", "value": n, "active": False} for n in range(1, 151)], columns=[]
+    )
+    rows: list[dict[str, Any]] = [{"id": n, "name": f"new{n}", "expires": 1.5} for n in range(101, 301)]
+    put(tmp_path, "tasks.json", [*rows, {"id": 300, "name": "last"}, {"id": 400, "name": "n400"}])
+    sent.clear()
+    fixtures = FixtureService(services=[Tasks(db, name="tasks")], root_dir=tmp_path, upsert=True)
+    assert await fixtures.load() == {"tasks": 202}
+    written = [text for text in sent if "INSERT INTO" in text]
+    assert len(written) < 20 or db.session.dialect.upsert_guard is not None
+    found = {row["id"]: row for row in await service.m_get(conditions="*")}
+    assert len(found) == 301
+    # What the file does not name stays, and a new row has the table's defaults.
+    for id, expected in {
+        100: ("old100", 100, False, None),
+        101: ("new101", 101, False, 1.5),
+        150: ("new150", 150, False, 1.5),
+        151: ("new151", None, True, 1.5),
+        300: ("last", None, True, 1.5),
+        400: ("n400", None, True, None),
+    }.items():
+        row = found[id]
+        assert (row["name"], row["value"], row["active"], row["expires"]) == expected
+
+
+async def test_a_row_that_cannot_be_put_is_told_with_its_line(db: DB, tmp_path: Path) -> None:
+    await Tasks(db).create({"id": 1, "name": "taken"})
+    put(tmp_path, "tasks.json", [{"id": n, "name": "taken" if n == 7 else f"t{n}"} for n in range(2, 20)])
+    fixtures = FixtureService(services=[Tasks(db, name="tasks")], root_dir=tmp_path, upsert=True)
+    with pytest.raises(DuplicateError, match=r"tasks\.json"):
+        await fixtures.load()
+    assert await Tasks(db).count() == 1
+
+
+async def test_what_may_not_be_updated_is_not_put(db: DB, tmp_path: Path) -> None:
+    class Fixed(Tasks):
+        update_columns = ("name",)
+
+    put(tmp_path, "tasks.json", [{"id": 1, "name": "a", "value": 1}])
+    with pytest.raises(ValidationError, match="may not set 'value'"):
+        await FixtureService(services=[Fixed(db, name="tasks")], root_dir=tmp_path, upsert=True).load()
+    assert await Tasks(db).count() == 0

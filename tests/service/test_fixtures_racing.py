@@ -86,3 +86,18 @@ async def test_control_each_by_itself_they_fill_it_twice(
     (tmp_path / "readings.json").write_text(json.dumps(ROWS))
     await asyncio.gather(load(db, tmp_path), load(other, tmp_path))
     assert await Readings(db).count() == 100
+
+
+@pytest.mark.parametrize("settings", [{"upsert": True}, {"empty_tables_only": False}])
+async def test_many_that_bring_the_same_rows_by_their_keys_all_succeed(
+    place: Place, db: DB, tmp_path: Path, settings: dict[str, bool]
+) -> None:
+    (tmp_path / "tasks.json").write_text(json.dumps([{"id": n, "name": f"t{n}"} for n in range(1, 31)]))
+
+    async def start() -> dict[str, int]:
+        async with await DB.from_url(place.url, max_size=1) as own:
+            fixtures = FixtureService(services=[Tasks(own, name="tasks")], root_dir=tmp_path, **settings)
+            return await fixtures.load()
+
+    assert await asyncio.gather(*(start() for _ in range(16))) == [{"tasks": 30}] * 16
+    assert await Tasks(db).count() == 30

@@ -259,3 +259,26 @@ async def test_a_hook_that_compares_a_text_with_a_number_is_an_error(db: DB, use
     with pytest.raises(ValidationError, match="column 'body' takes str"):
         await hooked(db, lambda: notes.c.body.in_([user, 7])).count(conditions="*")
     assert await hooked(db, lambda: notes.c.id == "3").count(conditions="*") == 1
+
+
+@pytest.mark.parametrize(
+    ("condition", "asks"),
+    [
+        (lambda: notes.c.id == 1, False),
+        (lambda: notes.c.owner.is_(None), False),
+        (lambda: sa.func.lower(notes.c.body).in_(["a"]), False),
+        (lambda: sa.exists(sa.select(others.c.id).where(others.c.id == notes.c.id)), True),
+        (lambda: notes.c.id == sa.select(sa.func.max(others.c.id)).scalar_subquery(), True),
+        (lambda: sa.text("body = 'x'"), True),
+        (lambda: notes.c.id == sa.literal_column("(SELECT 1)"), True),
+    ],
+)
+async def test_what_is_given_back_takes_one_statement_where_nothing_else_is_asked(
+    db: DB, condition: Callable[[], Any], asks: bool, place: Any
+) -> None:
+    await filled(db)
+    service = seeing(db, condition)
+    before = len(db.session.compiler.kept)
+    await service.m_delete([1, 2], columns=["id"])
+    # A deletion asks first where RETURNING could not be asked: a SELECT beside the DELETE.
+    assert len(db.session.compiler.kept) - before == 1 + (asks or place.is_sqlite)

@@ -69,10 +69,9 @@ async def database(place: Place) -> AsyncIterator[DatabaseService]:
 @pytest.mark.parametrize("column", VALUES)
 async def test_a_text_finds_what_a_service_wrote(database: DatabaseService, column: str) -> None:
     await Kinds(database).create({"id": 1, column: VALUES[column]})
-    found = await database.fetchval(
-        f"SELECT id FROM kinds_of_values WHERE {column} = :v", {"v": VALUES[column]}
-    )
-    assert found == 1
+    select, given = f"SELECT id FROM kinds_of_values WHERE {column} = :v", {"v": VALUES[column]}
+    assert await database.fetchval(select, given) == 1
+    assert await database.fetchval(sa.text(select), given) == 1
 
 
 @pytest.mark.parametrize("column", VALUES)

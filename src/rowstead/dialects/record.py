@@ -53,7 +53,7 @@ class Dialect:
     sqlalchemy: Callable[[str], DefaultDialect]
     """Makes a SQLAlchemy dialect that only writes text, for a parameter style."""
     written: Callable[[str], DefaultDialect]
-    """The same for a user's own statements, in which a parameter may stand where only its value tells a type."""
+    """The same for a user's own statements, where a parameter may stand that only its value tells a type of."""
     max_params: int
     """The most parameters one statement may carry."""
     array_params: bool
@@ -83,7 +83,7 @@ class Dialect:
     ilike: str | None
     """Our function of (pattern, text) where the database's own knows only ASCII's cases."""
     enums_are_no_text: bool
-    """Whether functions and patterns of text take no enumeration, nor another type that is written as text."""
+    """Whether functions and patterns of text take no enumeration, nor another type written as text."""
     cuts_single_floats: bool
     """Whether a number of single precision is given back with fewer digits than are stored."""
     decimal_key: str | None

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql import operators, visitors
 from sqlalchemy.sql.elements import BinaryExpression, BindParameter, ClauseList, False_, Grouping, True_
-from sqlalchemy.sql.selectable import FromClause
+from sqlalchemy.sql.selectable import Alias, FromClause, SelectBase, Subquery
 from sqlalchemy.types import NullType, TupleType, TypeEngine
 
 from rowstead.dialects import Dialect
@@ -42,7 +42,7 @@ NO_GUARD = Guard(EVERYTHING, ())
 class Kept:
     """A condition without its values. Equal ones differ in their values alone."""
 
-    __slots__ = ("_hash", "_key", "_types", "condition", "keepable", "parameters", "table")
+    __slots__ = ("_hash", "_key", "_types", "asks_tables", "condition", "keepable", "parameters", "table")
 
     def __init__(self, table: sa.Table, condition: Any) -> None:
         self.table = table
@@ -53,6 +53,8 @@ class Kept:
         found: Sequence[Any] = _parameters(condition) if key is None else key.bindparams
         self.parameters: list[BindParameter[Any]] = list({id(one): one for one in found}.values())
         self._types = _types_beside(condition)
+        self.asks_tables = any(map(_may_ask, visitors.iterate(condition)))
+        """Whether it may ask any table by a subquery."""
         sizes = tuple(len(_several(one)) for one in self.parameters if one.expanding)
         self._key = (id(condition) if key is None else key.key, sizes)
         self._hash = hash(self._key)
@@ -146,6 +148,12 @@ def _several(parameter: BindParameter[Any]) -> Sequence[Any]:
 
 def _parameters(condition: Any) -> list[BindParameter[Any]]:
     return [one for one in visitors.iterate(condition) if isinstance(one, BindParameter)]
+
+
+def _may_ask(element: Any) -> bool:
+    """Whether this is a query, or a text of which nobody knows."""
+    is_query = isinstance(element, (SelectBase, sa.TextClause, Subquery, Alias))
+    return is_query or getattr(element, "is_literal", False)
 
 
 def _types_beside(condition: Any) -> Mapping[int, TypeEngine[Any]]:

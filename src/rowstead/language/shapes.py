@@ -80,9 +80,9 @@ def is_plain(types: Iterable[type]) -> bool:
 
 def has_subquery(shape: Shape) -> bool:
     """Whether the shape asks any table by a subquery, or might."""
-    return shape[:1] == (GUARD,) or any(
-        isinstance(part, Subquery) or (type(part) is tuple and has_subquery(part)) for part in shape
-    )
+    if shape[:1] == (GUARD,):
+        return shape[1].asks_tables
+    return any(isinstance(part, Subquery) or (type(part) is tuple and has_subquery(part)) for part in shape)
 
 
 def listed(shape: Shape) -> list[str]:

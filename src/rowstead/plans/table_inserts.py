@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from rowstead.errors import DuplicateError, ValidationError, did_you_mean
 from rowstead.language.guards import NO_GUARD, Guard
-from rowstead.language.shapes import EVERYTHING, VALUE
+from rowstead.language.shapes import EVERYTHING, IF_NEW, VALUE
 from rowstead.plan import Atomic, Call, Plan, Trying
 from rowstead.plans import bulk, column_fillings
 from rowstead.plans.apart import NewRow, applies_apart, inserting, one_by_one
@@ -79,6 +79,24 @@ def insert(
         return (yield Atomic(work.of(groups)))
 
     return (yield from judged(compiler, described, columns, shown, upsert))
+
+
+def can_put(table: sa.Table[Any]) -> bool:
+    """Whether `put` can write the table's rows: nothing is filled in that only a statement for one row knows."""
+    fillings = column_fillings.on_insert(table, has_sequences=True)
+    return not column_fillings.on_update(table) and all(each.form == VALUE for each in fillings.values())
+
+
+def put(compiler: Compiler, table: sa.Table[Any], values: Rows) -> Plan[Written]:
+    """Insert rows, or set on those that are there by the primary key what the new row names; in their order."""
+    described = table_of(table)
+    groups: list[Group] = []
+    for group in _groups(compiler, table, described, values):
+        named = values[group.places[0]]
+        given = tuple((name, form if name in named else IF_NEW) for name, form in group.given)
+        groups.append(group._replace(given=given))
+    target = Target("upsert", described.key)
+    return Written((yield from bulk.insert_many(compiler, described, groups, target, False)), [])
 
 
 def _insert(

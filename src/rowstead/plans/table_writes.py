@@ -106,9 +106,10 @@ def _update_and_read(
         held = compiler.get(("locked", table, table.key, wanted.shape))
         before: list[dict[str, Any]] = yield held.call(wanted.values, held.read_all)
         found: list[dict[str, Any]] = []
-        for ids in list(in_portions(table, before)):
-            setting = compiler.get(("update", table, change.given, ids.shape, ()))
-            yield setting.call([*change.values, *ids.values], None)
+        if before:
+            # They are held, so that it finds the same ones.
+            setting = compiler.get(("update", table, change.given, wanted.shape, ()))
+            yield setting.call([*change.values, *wanted.values], None)
         after = [{name: set_to.get(name, row[name]) for name in table.key} for row in before]
         for ids in in_portions(table, after):
             found += yield rows(compiler, table, back.columns, ids.also(shown))

@@ -38,6 +38,15 @@ HOOKS = (
 )
 
 
+OF_CHANGES = frozenset(HOOKS) - {
+    "get_condition_hook",
+    "delete_condition_hook",
+    "permit_select",
+    "permit_delete",
+}
+"""Those that have a word on rows that are inserted or changed, or are told of them."""
+
+
 class Hooks:
     """Every hook as it is where nobody says more: it asks the next class, so that mix-ins add up.
 
