@@ -196,7 +196,7 @@ def test_a_second_signal_waits_for_no_request(serving: Serving) -> None:
     serving.process.send_signal(signal.SIGTERM)
     _refuses_newcomers(serving)
     serving.process.send_signal(signal.SIGTERM)
-    assert serving.process.wait(60) == 130
+    assert serving.process.wait(60) == 143
     first.join(60)
     assert "closed\n" in serving.told
     assert serving.told.endswith("stopped by a second signal, before everything was closed\n")

@@ -1,11 +1,13 @@
-"""An application is stopped by whom it contains: by a service that is closed, and by what that waits for."""
+"""An application is stopped by what it contains; what needs a service that failed is not started."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, ClassVar
 
-from rowstead.service import App, Service
+import pytest
+
+from rowstead.service import App, Service, UsageError
 
 
 class StopsAll(Service):
@@ -62,3 +64,31 @@ async def test_whoever_is_no_part_of_it_waits_until_it_is_stopped() -> None:
     await app.stop()
     assert len(app.services) == 0
     await stopping
+
+
+class Needs(Service):
+    """Has found another in `prepare`."""
+
+    started: ClassVar[list[str]] = []
+
+    def prepare(self) -> None:
+        self.other = self.discover(None, Fails)
+
+    async def init(self) -> None:
+        self.started.append(self.name)
+
+
+class Fails(Service):
+    async def init(self) -> None:
+        raise LookupError("not today")
+
+
+async def test_what_needs_a_service_that_was_left_out_is_not_started_either() -> None:
+    Needs.started.clear()
+    entries = [{"cls": Fails, "name": "fails", "required": False}, {"cls": Needs, "name": "needs"}]
+    with pytest.raises(UsageError, match="needs needs fails, which could not be started"):
+        await App.from_dict({"services": entries}).start()
+    entries[1]["required"] = False
+    async with App.from_dict({"services": [*entries, {"cls": Slow, "name": "slow"}]}) as app:
+        assert [*app.services] == ["slow"]
+    assert Needs.started == []

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from rowstead.errors import UnreachableError
+from rowstead.errors import PrivilegeError, RowsteadError, UnreachableError
 from rowstead.service import DatabaseMigrationService, DatabaseService, UsageError, ValidationError
 from service.database_site import Doubled, Site
 
@@ -84,3 +84,46 @@ async def test_the_text_false_is_false(site: Site) -> None:
     off: Any = "false"
     with pytest.raises(UnreachableError):
         await DatabaseService(**site.settings(init_db=off)).init()
+
+
+async def test_what_cannot_be_made_is_told_with_its_name(site: Site) -> None:
+    metadata = sa.MetaData()
+    wrong = sa.Column("n", sa.Integer, server_default=sa.text("no_such_function()"))
+    sa.Table("wrong", metadata, sa.Column("id", sa.Integer, primary_key=True), wrong)
+    start = DatabaseService(**site.settings(metadata=metadata))
+    with pytest.raises(RowsteadError, match=r"wrong was not made: .*no_such_function") as caught:
+        await start.init()
+    assert caught.value.table == "wrong"
+
+
+async def test_who_cannot_grant_is_told_before_the_tables(site: Site) -> None:
+    async with DatabaseService(**site.settings()):
+        pass
+    with site.server.role(options="LOGIN CREATEDB CREATEROLE") as (name, password):
+        site.do("CREATE SCHEMA theirs")
+        site.do("REVOKE CREATE ON SCHEMA public FROM {role}")
+        site.do("GRANT USAGE ON SCHEMA theirs TO PUBLIC")
+        settings = site.settings(root_user=name, root_password=password, schemas=["theirs"])
+        with pytest.raises(PrivilegeError, match=r"'theirs' is another's.*root_user"):
+            await DatabaseService(**settings).init()
+        site.clear()
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "mysql://u:p@nowhere/d"])
+def test_schemas_are_refused_where_there_are_none(url: str) -> None:
+    with pytest.raises(ValidationError, match="schemas: this database has none"):
+        DatabaseService(url=url, schemas=["public", "crm"])
+    DatabaseService(url=url, schemas=["public"])
+
+
+async def test_the_usual_schema_need_not_be_granted_where_nothing_named_is_in_it(site: Site) -> None:
+    async with DatabaseService(**site.settings()):
+        pass
+    with site.server.role(options="LOGIN CREATEDB CREATEROLE") as (name, password):
+        site.do("REVOKE CREATE ON SCHEMA public FROM {role}")
+        site.do("CREATE SCHEMA crm")
+        site.do("GRANT ALL ON SCHEMA crm TO PUBLIC")
+        settings = site.settings(root_user=name, root_password=password, schemas=["crm"])
+        async with DatabaseService(**settings) as db:
+            await db.execute("CREATE TABLE crm.t (id integer)")
+        site.clear()

@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from rowstead import DB
+from rowstead.errors import StatementError
 from rowstead.service import (
     DatabaseService,
     DuplicateError,
@@ -142,3 +143,22 @@ async def test_what_may_not_be_updated_is_not_put(db: DB, tmp_path: Path) -> Non
     with pytest.raises(ValidationError, match="may not set 'value'"):
         await FixtureService(services=[Fixed(db, name="tasks")], root_dir=tmp_path, upsert=True).load()
     assert await Tasks(db).count() == 0
+
+
+@pytest.mark.parametrize("place", ["asyncpg", "psycopg"], indirect=True)
+async def test_a_number_that_only_the_database_gives_is_told_with_its_line(db: DB, tmp_path: Path) -> None:
+    class Numbered(SQLService[int, dict[str, Any]]):
+        table = sa.Table(
+            "numbered",
+            sa.MetaData(),
+            sa.Column("id", sa.Integer, sa.Identity(always=True), primary_key=True),
+            sa.Column("name", sa.String(20)),
+        )
+
+    async with DatabaseService(db=db) as database:
+        service = Numbered(database, name="numbered")
+        await database.create_tables()
+        put(tmp_path, "numbered.json", [{"name": "a"}, {"id": 7, "name": "b"}])
+        with pytest.raises(StatementError, match=r"numbered\.json, line 1: "):
+            await FixtureService(services=[service], root_dir=tmp_path).load()
+        assert await service.count() == 0

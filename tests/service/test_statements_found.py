@@ -122,3 +122,28 @@ async def test_an_escaped_name_in_sqlalchemys_text_is_text(service: DatabaseServ
     row = await service.fetchrow(text, {"who": LEAK})
     assert row is not None
     assert [value.rstrip() for value in row.values()] == [":who 12:30", LEAK.rstrip()]
+
+
+notes = sa.Table(
+    "notes",
+    sa.MetaData(),
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("db_name", sa.String(20), key="attr"),
+)
+
+
+@pytest.mark.parametrize(
+    ("statement", "column"),
+    [
+        (sa.update(notes).values(attr=1), "attr"),
+        (sa.update(notes).values(id="x").where(notes.c.attr == "a"), "id"),
+        (sa.insert(notes).values(attr=1), "attr"),
+        (sa.insert(notes).values([{"id": 1, "attr": "a"}, {"id": 2, "attr": 2}]), "attr"),
+    ],
+    ids=range(4),
+)
+async def test_a_value_that_does_not_fit_is_told_by_its_column(
+    service: DatabaseService, statement: Any, column: str
+) -> None:
+    with pytest.raises(ValidationError, match=f"column '{column}' takes (str|int), not (str|int)"):
+        await service.execute(statement)

@@ -97,3 +97,21 @@ async def test_json_is_written_as_json_beside_a_fraction_and_in_arrays(
         assert await db.fetch("SELECT jsonb_typeof(b) AS kind, b, several, part FROM noted") == [
             {"kind": "object", "b": {"a": 1}, "several": several, "part": Decimal("1.5")}
         ]
+
+
+@pytest.mark.parametrize("name", ["asyncpg"])
+async def test_a_column_that_becomes_a_text_is_not_read_as_json(name: str, postgres_url: str) -> None:
+    async with asyncpg.create_pool(postgres_url, min_size=2, max_size=2) as pool:
+        driver = AsyncpgAdapter.from_pool(pool)
+        first, second = await driver.lend(True), await driver.lend(True)
+        try:
+            await first.execute("CREATE TABLE noted (a JSON)", ())
+            await first.execute("INSERT INTO noted VALUES ($1)", ("5",))
+            assert [tuple(r) for r in await first.fetch("SELECT a FROM noted", ())] == [("5",)]
+            await first.execute("ALTER TABLE noted ALTER COLUMN a TYPE TEXT USING a #>> '{}'", ())
+            for connection in (second, first):
+                assert [tuple(r) for r in await connection.fetch("SELECT a FROM noted", ())] == [("5",)]
+        finally:
+            for connection in (first, second):
+                driver.take_back(connection)
+            await driver.close()

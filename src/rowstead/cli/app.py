@@ -27,6 +27,8 @@ Signalled: TypeAlias = "asyncio.Future[signal.Signals]"
 
 EXIT_CODES: Mapping[signal.Signals, int] = {signal.SIGTERM: output.OK, signal.SIGINT: 130}
 """What the signal that ended it means to the shell."""
+CUT_SHORT = 128
+"""Before the number of the signal after which a second one came: not everything was closed."""
 
 
 def check(arguments: argparse.Namespace) -> int:
@@ -46,7 +48,7 @@ def check(arguments: argparse.Namespace) -> int:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run until a signal comes: 0 after SIGTERM, 130 after Ctrl-C."""
+    """Run until a signal comes: 0 after SIGTERM, 130 after Ctrl-C; 143 and 130 where a second one came."""
     try:
         application = read(arguments)
     except Exception as error:
@@ -59,8 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
     except Exception as error:
         return failed(error)
     except asyncio.CancelledError:
-        output.say("stopped before everything was started, or closed")
-        return EXIT_CODES[signal.SIGINT]
+        return cancelled()
 
 
 def read(arguments: argparse.Namespace) -> Application:
@@ -92,19 +93,32 @@ async def until_signal(app: App, work: Callable[[App, Signalled], Awaitable[None
     A signal while it starts stops what was started; a second one waits for nothing more.
     """
     with first_signal() as signalled:
-        starting = asyncio.create_task(app.start())
-        await asyncio.wait({starting, signalled}, return_when=asyncio.FIRST_COMPLETED)
-        if not starting.done():
-            starting.cancel()
-            await asyncio.wait({starting})
-        if not (starting.cancelled() and signalled.done()):
-            starting.result()
-            try:
-                await work(app, signalled)
-            finally:
-                await app.stop()
+        try:
+            await _started_and_stopped(app, work, signalled)
+        except asyncio.CancelledError:
+            if not signalled.done():
+                raise
+            output.say("stopped by a second signal, before everything was closed")
+            return CUT_SHORT + signalled.result()
     output.say("stopped")
     return EXIT_CODES[signalled.result()]
+
+
+async def _started_and_stopped(
+    app: App, work: Callable[[App, Signalled], Awaitable[None]], signalled: Signalled
+) -> None:
+    starting = asyncio.create_task(app.start())
+    await asyncio.wait({starting, signalled}, return_when=asyncio.FIRST_COMPLETED)
+    if not starting.done():
+        starting.cancel()
+        await asyncio.wait({starting})
+    if starting.cancelled() and signalled.done():
+        return
+    starting.result()
+    try:
+        await work(app, signalled)
+    finally:
+        await app.stop()
 
 
 async def _wait(app: App, signalled: Signalled) -> None:
@@ -119,6 +133,12 @@ def _say_started(app: App) -> None:
 
 def _services(number: int) -> str:
     return "1 service" if number == 1 else f"{number} services"
+
+
+def cancelled() -> int:
+    """Tell of a service that ended all by a cancellation of its own."""
+    output.say("error: a service was cancelled from within; nothing goes on without it")
+    return output.FAILED
 
 
 def failed(error: Exception) -> int:

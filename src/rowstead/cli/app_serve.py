@@ -8,14 +8,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
-import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
 from rowstead.cli import output
-from rowstead.cli.app import EXIT_CODES, Signalled, failed, read, refused, until_signal
+from rowstead.cli.app import Signalled, cancelled, failed, read, refused, until_signal
 from rowstead.config.said import Place
 from rowstead.service.app import App
 from rowstead.service.application import Application
@@ -45,8 +44,7 @@ def serve(arguments: argparse.Namespace) -> int:
     except Exception as error:
         return failed(error)
     except asyncio.CancelledError:
-        output.say("stopped by a second signal, before everything was closed")
-        return EXIT_CODES[signal.SIGINT]
+        return cancelled()
 
 
 async def _findings(application: Application) -> Sequence[Finding]:
@@ -66,9 +64,10 @@ async def _findings(application: Application) -> Sequence[Finding]:
 
 async def _listen(host: str | None, port: int | None, app: App, signalled: Signalled) -> None:
     """Serve until the signal, and let requests in flight end."""
-    from rowstead.service.http.serving import address_of, listening, serve
+    from rowstead.service.http.serving import address_of, listening, make_room, serve
 
     service = app.discover(None, HTTPService, asked_by="app serve")
+    make_room(service.limits)
     application = service.asgi()
     stop = asyncio.Event()
     signalled.add_done_callback(lambda _: stop.set())

@@ -53,7 +53,7 @@ class Dialect:
     sqlalchemy: Callable[[str], DefaultDialect]
     """Makes a SQLAlchemy dialect that only writes text, for a parameter style."""
     written: Callable[[str], DefaultDialect]
-    """The same for a user's own statements, where a parameter may stand that only its value tells a type of."""
+    """The same for a user's own statements, whose parameters may stand where only a value tells the type."""
     max_params: int
     """The most parameters one statement may carry."""
     array_params: bool

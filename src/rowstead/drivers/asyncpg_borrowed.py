@@ -123,6 +123,10 @@ class TextJsonConnection(AsyncpgConnection):
         result = await super()._run_statement(statement, _encoded(types, params))
         return RawResult(result.columns, _decoded(types, result.records), result.count)
 
+    def _forget(self) -> None:
+        super()._forget()
+        self._types.clear()
+
     async def _learn(self, text: str) -> Types:
         types = self._types.get(text)
         if types is None:

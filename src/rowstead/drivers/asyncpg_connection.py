@@ -91,7 +91,7 @@ class AsyncpgConnection:
         except STALE as error:
             return (await self._again(error, text, params)).count
         if redefines(tag):
-            self._statements.clear()
+            self._forget()
         return affected(tag)
 
     async def fetch_raw(self, text: str, params: Sequence[Any]) -> RawResult:
@@ -167,11 +167,15 @@ class AsyncpgConnection:
         if not self._prepares and "prepare" in text.lower():
             self._prepares = True
 
+    def _forget(self) -> None:
+        """Let go of what was learnt of texts: a table may be another one now."""
+        self._statements.clear()
+
     async def _prepare_and_run(self, text: str, params: Sequence[Any]) -> RawResult:
         statement = await self.raw.prepare(text)
         result = await self._run_statement(statement, params)
         if redefines(statement.get_statusmsg()):
-            self._statements.clear()
+            self._forget()
         elif statement.get_name():
             # One without a name is described anew each time: its table may have been altered.
             self._statements[text] = statement
@@ -192,7 +196,7 @@ class AsyncpgConnection:
             result = await self._prepare_and_run(text, params)
             await self.raw.reload_schema_state()
             return result
-        self._statements.clear()
+        self._forget()
         await self.raw.reload_schema_state()
         if self.in_transaction:
             raise error

@@ -174,7 +174,7 @@ class PsycopgConnection:
                 if form:
                     copy.set_types(shape.oids)
                 for row in rows:
-                    await copy.write_row(shape.bind(row))
+                    await copy.write_row(shape.bind_copied(row))
         except (TypeError, ValueError, OverflowError) as error:
             if isinstance(error, RowsteadError):
                 raise

@@ -98,9 +98,14 @@ def _without_zone(value: Any) -> Any:
 def _with_zone(value: Any) -> Any:
     # Without a zone a time is local to this process, as asyncpg and `datetime.timestamp()` have it.
     value = _not_text(value)
-    if isinstance(value, datetime.datetime) and value.tzinfo is None:
-        return value.astimezone()
-    return value
+    if not isinstance(value, datetime.datetime) or value.tzinfo is datetime.UTC:
+        return value
+    try:
+        # What is in no year of Python's would be stored, and no row with it could be read again.
+        in_utc = value.astimezone(datetime.UTC)
+    except (OverflowError, ValueError):
+        raise DataError("a moment is in the years 1 to 9999, in UTC; this one is not") from None
+    return in_utc if value.tzinfo is None else value
 
 
 def _as_decimal(value: Any) -> Any:
@@ -186,6 +191,29 @@ def _sized(wrapper: type[int]) -> Convert:
     return convert
 
 
+def _of_bits(bits: int) -> Convert:
+    """psycopg's binary form of a smaller integer drops the bits that it has no place for."""
+    beyond = 1 << (bits - 1)
+
+    def convert(value: Any) -> Any:
+        value = _as_integer(value)
+        if isinstance(value, int) and not -beyond <= value < beyond:
+            raise DataError(f"a whole number does not fit into the column's {bits} bits")
+        return value
+
+    return convert
+
+
+def _as_uuid(value: Any) -> Any:
+    value = plain(value)
+    if not isinstance(value, str):
+        return value
+    try:
+        return uuid.UUID(value)
+    except ValueError:
+        raise DataError("a text is no UUID") from None
+
+
 _CONVERT: Mapping[int, Convert] = {
     **dict.fromkeys((_INT2, _INT4, _INT8), _as_integer),
     **dict.fromkeys((25, 1042, 1043), _as_text),
@@ -209,6 +237,14 @@ _CONVERT: Mapping[int, Convert] = {
     _FLOAT4_ARRAY: _each(_as_single),
     _FLOAT8_ARRAY: _each(_as_float),
 }
+# For the binary form of COPY, in which the server has nothing left to convert or to refuse.
+_CONVERT_COPIED: Mapping[int, Convert] = {
+    **_CONVERT,
+    _INT2: _of_bits(16),
+    _INT4: _of_bits(32),
+    1700: _as_decimal,
+    2950: _as_uuid,
+}
 _ARRAY = _each(plain)
 
 
@@ -223,7 +259,7 @@ class Shape:
     arrays: those of the types that are arrays of a type which the database itself defines.
     """
 
-    __slots__ = ("arrays", "binary", "columns", "converters", "oids", "results")
+    __slots__ = ("_copied", "arrays", "binary", "columns", "converters", "copies_binary", "oids", "results")
 
     def __init__(
         self, oids: Sequence[int], columns: Sequence[str], results: Sequence[int], arrays: Sequence[TypeInfo]
@@ -233,11 +269,10 @@ class Shape:
         self.results = tuple(results)
         self.arrays = tuple(arrays)
         self.converters = tuple(map(_converter, oids))
+        self.copies_binary = _COPY_BINARY.issuperset(oids)
+        """Whether a COPY with these parameters' types takes the binary format."""
+        self._copied = tuple(_CONVERT_COPIED.get(oid) for oid in oids)
         self.binary = _BINARY_RIGHT.issuperset(results) and not _BINARY_FASTER.isdisjoint(results)
-
-    @property
-    def copies_binary(self) -> bool:
-        return _COPY_BINARY.issuperset(self.oids)
 
     def same_as(self, other: Shape) -> bool:
         return self.oids == other.oids and self.results == other.results
@@ -246,16 +281,26 @@ class Shape:
         """The values of one call as psycopg takes them; ValidationError when they are too many or few."""
         if len(params) != len(self.converters):
             raise wrong_count(len(self.converters), len(params))
-        return [
-            value
-            if value is None
-            else convert(value)
-            if convert is not None
-            else value
-            if type(value) in _PLAIN
-            else plain(value)
-            for value, convert in zip(params, self.converters, strict=True)
-        ]
+        return _converted(params, self.converters)
+
+    def bind_copied(self, row: Sequence[Any]) -> Sequence[Any]:
+        """The values of one row of a COPY in the format that it has."""
+        if not self.copies_binary:
+            return self.bind(row)
+        return _converted(row, self._copied)
+
+
+def _converted(values: Sequence[Any], converters: Sequence[Convert | None]) -> list[Any]:
+    return [
+        value
+        if value is None
+        else convert(value)
+        if convert is not None
+        else value
+        if type(value) in _PLAIN
+        else plain(value)
+        for value, convert in zip(values, converters, strict=True)
+    ]
 
 
 class Shapes(dict[str, Shape]):

@@ -82,13 +82,13 @@ def insert(
 
 
 def can_put(table: sa.Table[Any]) -> bool:
-    """Whether `put` can write the table's rows: nothing is filled in that only a statement for one row knows."""
+    """Whether `put` can write the table's rows: what is filled in are values, and none when a row changes."""
     fillings = column_fillings.on_insert(table, has_sequences=True)
     return not column_fillings.on_update(table) and all(each.form == VALUE for each in fillings.values())
 
 
 def put(compiler: Compiler, table: sa.Table[Any], values: Rows) -> Plan[Written]:
-    """Insert rows, or set on those that are there by the primary key what the new row names; in their order."""
+    """Insert rows, or set on those that are there by the primary key what the new row names."""
     described = table_of(table)
     groups: list[Group] = []
     for group in _groups(compiler, table, described, values):

@@ -57,6 +57,8 @@ class App:
         self._begun: list[Service] = []
         """Whose `init` was called, in that order: what has to be closed."""
         self._left_out: set[str] = set()
+        self._needed: dict[str, set[str]] = {}
+        """By service: those that it has found."""
         self._state = _State.STOPPED
         self._stopping = asyncio.Lock()
         self.services: Mapping[str, Service] = MappingProxyType(self._services)
@@ -168,6 +170,7 @@ class App:
         of_kind = [service for service in self._services.values() if isinstance(service, kind)]
         if wanted is None:
             if of_kind:
+                self._needed.setdefault(asked_by, set()).add(of_kind[0].name)
                 return of_kind[0]
             raise UsageError(f"{asked_by} needs a {kind.__name__}, and the application has none; add one")
         if not isinstance(wanted, str):
@@ -176,6 +179,7 @@ class App:
             )
         found = self._services.get(wanted)
         if isinstance(found, kind):
+            self._needed.setdefault(asked_by, set()).add(found.name)
             return found
         raise UsageError(self._none_of(wanted, found, [each.name for each in of_kind], kind, asked_by))
 
@@ -231,6 +235,9 @@ class App:
         self._services[entry.name] = entry.make(self)
 
     def _init(self, entry: Entry) -> Awaitable[None]:
+        missing = self._needed.get(entry.name, set()) & self._left_out
+        if missing:
+            raise UsageError(f"{entry.name} needs {', '.join(sorted(missing))}, which could not be started")
         service = self._services[entry.name]
         self._begun.append(service)
         return service.init()
@@ -271,6 +278,7 @@ class App:
                     failures.append(failure)
         self._services.clear()
         self._left_out.clear()
+        self._needed.clear()
         self._state = _State.STOPPED
         return failures
 

@@ -127,7 +127,7 @@ class DatabaseService(Statements, Service):
         if self._session is None:
             raise UsageError(
                 f"the database service {self.name!r} is not started: `await {self.name}.init()` first, or "
-                "`async with` it; an application does that"
+                "`async with` it; an application does that, and then starts what stands behind it in the file"
             )
         return self._session
 
@@ -230,6 +230,8 @@ class DatabaseService(Statements, Service):
         for setting, given, known in (
             ("functions", functions, facts.has_functions),
             ("extensions", self._extensions, facts.has_extensions),
+            # The one that is there anyway may be named everywhere.
+            ("schemas", set(self._schemas) - {"public"}, facts.usual_schema is not None),
         ):
             if given and not known:
                 raise ValidationError(f"{setting}: this database has none; leave the setting out there")

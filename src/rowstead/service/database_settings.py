@@ -198,7 +198,8 @@ class Place:
         """What an administrator sees to. Raises ValidationError where it is not said for whom."""
         if self.own.user is None:
             raise ValidationError("user: name the role that the program uses, or set init_db to false")
-        return Needs(self.own.db or "", self.own.user, self.own.password, schemas, extensions)
+        usual = self.facts.usual_schema
+        return Needs(self.own.db or "", self.own.user, self.own.password, schemas, usual, extensions)
 
 
 def options_of(pool_size: Any, idle_connection_lifetime: Any) -> Options:

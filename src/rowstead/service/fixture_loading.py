@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from rowstead.database import Database
-from rowstead.errors import DuplicateError, IntegrityError, ValidationError
+from rowstead.errors import DuplicateError, IntegrityError, StatementError, ValidationError
 from rowstead.files.formats import rows_of_file
 from rowstead.files.progress import Progress
 from rowstead.files.reading import Row, placed
@@ -134,7 +134,7 @@ class Load:
         """Store some rows. What cannot be is told with the file and the line of the row that it is about."""
         try:
             await self._write(service, rows, transaction)
-        except (IntegrityError, ValidationError) as error:
+        except (IntegrityError, ValidationError, StatementError) as error:
             if len(rows) == 1:
                 raise placed(error, str(rows[0].file), rows[0].line) from error.__cause__
             # The database does not know which row it was: half of them are tried, and so on.

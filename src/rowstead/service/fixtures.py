@@ -6,6 +6,7 @@ It answers for its settings, for which services are filled and in which order, a
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -115,7 +116,10 @@ class FixtureService(Service):
                     self.logger.info("%s: left alone, its table has rows", service.name)
         if not due:
             return []
-        fillings = [filling(service, files[service.name]) for service in _in_order(due)]
+        # In a thread: reading may take seconds, in which others have the event loop.
+        fillings = [
+            await asyncio.to_thread(filling, service, files[service.name]) for service in _in_order(due)
+        ]
         with watched(None, self.name) as told:
             return await Load(database, fillings, self._there, told).run()
 

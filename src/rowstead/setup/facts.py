@@ -42,14 +42,11 @@ class Facts:
     """A database that is there in any case."""
 
     def schemas_of(self, named: Sequence[str], tables: Iterable[Any]) -> tuple[str, ...]:
-        """The schemas to make ready: those named, those of SQLAlchemy's tables, and the usual one.
-
-        There is always something without a schema: functions, types, the ledger of migrations.
-        """
+        """The schemas to make ready: those named, and those of SQLAlchemy's tables; else the usual one."""
         if self.usual_schema is None:
             return ()
         of_tables = (table.schema or self.usual_schema for table in tables)
-        return tuple(dict.fromkeys((*named, *of_tables, self.usual_schema)))
+        return tuple(dict.fromkeys((*named, *of_tables))) or (self.usual_schema,)
 
 
 def facts_of(dialect: Dialect) -> Facts:

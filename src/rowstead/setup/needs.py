@@ -23,6 +23,8 @@ class Needs:
     role: str
     password: str | None = field(default=None, repr=False)
     schemas: Sequence[str] = ()
+    usual_schema: str | None = None
+    """Where what has no schema goes; may be used where that can be granted, and is not made."""
     extensions: Sequence[str] = ()
 
 

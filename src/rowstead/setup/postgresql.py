@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from rowstead.errors import TimeoutExceeded
+from rowstead.errors import PrivilegeError, TimeoutExceeded
 from rowstead.migrations.lock import pauses
 from rowstead.plan import Atomic, Call, Plan, Record, Sleep
 from rowstead.setup.needs import LOCK_SECONDS, Needs, ServerSteps, allowed, asked, done, ensured
@@ -162,11 +162,25 @@ def _granted(needs: Needs) -> Plan[None]:
     if not (yield asked(_CONNECTS, needs.role)):
         yield done(f"GRANT CONNECT ON DATABASE {quoted(needs.database)} TO {role}")
     for schema in needs.schemas:
-        if not (yield asked(_USES, needs.role, schema)):
-            # Since version 15 nobody but its owner may create in `public` unless told.
-            yield done(f"GRANT USAGE, CREATE ON SCHEMA {quoted(schema)} TO {role}")
-        for kind in _KINDS:
-            yield from _granted_on(kind, needs.role, schema)
+        yield from _granted_in(needs.role, schema)
+    usual = needs.usual_schema
+    if usual is not None and usual not in needs.schemas and (yield asked(_SCHEMA, usual)):
+        # There is nearly always something without a schema: functions, types, the ledger of migrations.
+        try:
+            yield Atomic(_granted_in(needs.role, usual))
+        except PrivilegeError:
+            pass
+
+
+def _granted_in(role: str, schema: str) -> Plan[None]:
+    if not (yield asked(_USES, role, schema)):
+        # Since version 15 nobody but its owner may create in `public` unless told.
+        yield done(f"GRANT USAGE, CREATE ON SCHEMA {quoted(schema)} TO {quoted(role)}")
+        # Whoever does not own the schema is only warned.
+        if not (yield asked(_USES, role, schema)):
+            raise PrivilegeError(f"the schema {schema!r} is another's, who alone may grant what is in it")
+    for kind in _KINDS:
+        yield from _granted_on(kind, role, schema)
 
 
 def _granted_on(kind: _Kind, role: str, schema: str) -> Plan[None]:

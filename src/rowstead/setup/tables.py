@@ -16,7 +16,7 @@ from sqlalchemy.engine.mock import MockConnection
 from sqlalchemy.schema import CreateIndex, CreateSequence, CreateTable
 
 from rowstead import raw
-from rowstead.errors import UsageError
+from rowstead.errors import RowsteadError, UsageError
 from rowstead.plan import Call, Plan
 from rowstead.setup.facts import facts_of
 from rowstead.setup.functions import UserFunction
@@ -68,10 +68,21 @@ def _all(wanted: Sequence[sa.Table[Any]], functions: Sequence[str], target: Targ
         if isinstance(element, (CreateTable, CreateIndex)):
             element.if_not_exists = not facts.undoes_ddl
         if isinstance(element, sa.schema.ExecutableDDLElement):
-            yield done(_text(element, spelling))
+            yield from _made(element, _text(element, spelling))
         else:
             yield from written(element, parameters, target)
     return Made(tuple(table.fullname for table in missing), tuple(sorted(found)))
+
+
+def _made(element: Any, text: str) -> Plan[None]:
+    made = getattr(element, "element", None)
+    name = getattr(made, "fullname", None) or getattr(made, "name", None)
+    try:
+        yield Call(text, writes=True, table=getattr(getattr(made, "table", made), "name", None))
+    except RowsteadError as error:
+        if name is not None:
+            error.args = (f"{name} was not made: {error}",)
+        raise
 
 
 def _text(element: sa.schema.ExecutableDDLElement, spelling: Any) -> str:

@@ -6,7 +6,8 @@ SQLAlchemy only spells: values and rows are converted as everywhere in the core.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Protocol, TypeAlias
@@ -21,6 +22,7 @@ from rowstead.dialects import Dialect
 from rowstead.errors import UsageError, ValidationError, did_you_mean, undefined_column
 from rowstead.plan import Call, Record
 from rowstead.statements.untyped import encoder_by_value
+from rowstead.tables.dicts import ReadAll, dict_rows
 from rowstead.tables.from_sqlalchemy import column_of_type
 from rowstead.values.decoders import decoder, returned_decoder
 from rowstead.values.encoders import Encode, encoder, operand_encoder
@@ -84,7 +86,7 @@ class Statement:
         self._columns = None if table is None else tuple(table.c.keys())
         self._has_rows = bool(getattr(element, "_multi_values", ()))
         self._encoders: dict[str, Encode | None] = {}
-        self._readers: dict[tuple[str, ...], Callable[[Record], dict[str, Any]]] = {}
+        self._readers: dict[tuple[str, ...], ReadAll] = {}
         self.gives_rows = self._gives_rows()
         """Whether it may be a query, or a write that returns."""
         self.varies = bool(compiled.post_compile_params or compiled.literal_execute_params)
@@ -121,8 +123,8 @@ class Statement:
         columns = tuple(given.columns)
         read = self._readers.get(columns)
         if read is None:
-            read = self._readers[columns] = self._row(columns)
-        rows = list(map(read, given.records))
+            read = self._readers[columns] = self._rows(columns)
+        rows = read(given.records)
         return Result(rows, len(rows) if given.count < 0 else given.count)
 
     def _check_names(self, params: Mapping[str, Any]) -> None:
@@ -158,7 +160,7 @@ class Statement:
             encode = self._encoders[name]
         else:
             bind = self._compiled.binds[name]
-            encode = self._encoders[name] = self._encoder(bind, bind.type)
+            encode = self._encoders[name] = self._encoder(self._told(name, bind), bind.type)
         return value if encode is None else encode(value)
 
     def _expanded(self, expansion: Mapping[str, list[str]]) -> dict[str, Encode | None]:
@@ -167,18 +169,23 @@ class Statement:
         for name, elements in expansion.items():
             bind = self._compiled.binds[name]
             types = getattr(bind.type, "types", None) or [bind.type]
-            each = [self._encoder(bind, type_) for type_ in types]
+            each = [self._encoder(self._told(name, bind), type_) for type_ in types]
             found |= {element: each[place % len(each)] for place, element in enumerate(elements)}
         return found
 
-    def _encoder(self, bind: Any, type_: TypeEngine[Any]) -> Encode | None:
+    def _told(self, name: str, bind: Any) -> str:
+        """What a parameter is called in an error: the column that it fills or is compared with."""
+        column = _ROW_OF_SEVERAL.sub("", name) if self._has_rows else name
+        return column if column in (self._columns or ()) else str(getattr(bind, "_orig_key", bind.key))
+
+    def _encoder(self, name: str, type_: TypeEngine[Any]) -> Encode | None:
         codec = self._target.codec
         if isinstance(type_, NullType):
             return encoder_by_value(codec)
-        column = column_of_type(str(getattr(bind, "_orig_key", bind.key)), type_, True)
+        column = column_of_type(name, type_, True)
         return encoder(column, codec) if _writes(self._compiled) else operand_encoder(column, codec)
 
-    def _row(self, columns: Sequence[str]) -> Callable[[Record], dict[str, Any]]:
+    def _rows(self, columns: Sequence[str]) -> ReadAll:
         entries = self._compiled._result_columns  # pyright: ignore[reportPrivateUsage]
         if len(entries) == len(columns) and self._compiled._ordered_columns:  # pyright: ignore[reportPrivateUsage]
             names = [str(entry.keyname) for entry in entries]
@@ -189,17 +196,16 @@ class Statement:
             names = list(columns)
             types = [told.get(name) for name in columns]
         decoders = [self._decoder(name, type_) for name, type_ in zip(names, types, strict=True)]
-        if not any(decoders):
-            return lambda record: dict(zip(names, record, strict=True))
-        return lambda record: {
-            name: value if decode is None else decode(value)
-            for name, decode, value in zip(names, decoders, record, strict=True)
-        }
+        return dict_rows(names, decoders)
 
     def _decoder(self, name: str, type_: TypeEngine[Any] | None) -> Any:
         if type_ is None or isinstance(type_, NullType):
             return None
         return self._decode(column_of_type(name, type_, True), self._target.codec)
+
+
+_ROW_OF_SEVERAL = re.compile(r"_m\d+$")
+"""What SQLAlchemy puts behind a column's name for each row that an INSERT writes out."""
 
 
 class _Row:

@@ -28,13 +28,15 @@ class Side(NamedTuple):
 
 def dict_rows(names: Sequence[str], decoders: Sequence[Decode]) -> ReadAll:
     """A reader of records with these names into dicts; of two equal names the last gives the value."""
-    return _reader(_display({name: place for place, name in enumerate(names)}, decoders), decoders)
+    display = _display({name: place for place, name in enumerate(names)}, decoders)
+    return _reader(display, dict(enumerate(names)), decoders)
 
 
 def nested_rows(sides: Mapping[str, Side], decoders: Sequence[Decode]) -> ReadAll:
     """A reader into `{side: dict | None}`; a missing side is None."""
     parts = [f"{_text(name)}: {_side(side, decoders)}" for name, side in sides.items()]
-    return _reader("{" + ", ".join(parts) + "}", decoders)
+    names = {place: key for side in sides.values() for key, place in side.keys.items()}
+    return _reader("{" + ", ".join(parts) + "}", names, decoders)
 
 
 def _side(side: Side, decoders: Sequence[Decode]) -> str:
@@ -54,7 +56,7 @@ def _text(name: str) -> str:
     return str.__repr__(name)
 
 
-def _reader(display: str, decoders: Sequence[Decode]) -> ReadAll:
+def _reader(display: str, names: Mapping[int, str], decoders: Sequence[Decode]) -> ReadAll:
     if not decoders:
         return lambda records: [{} for _ in records]
     variables = "".join(f"v{place}, " for place in range(len(decoders)))
@@ -69,19 +71,38 @@ def _reader(display: str, decoders: Sequence[Decode]) -> ReadAll:
             records = [record[:width] for record in records]
         return make(records)
 
-    return read if not given else _telling(read)
+    return read if not given else _telling(read, names, decoders)
 
 
-def _telling(read: ReadAll) -> ReadAll:
+UNREADABLE = (ValueError, ArithmeticError, TypeError, LookupError, AttributeError, RecursionError)
+"""What a decoder raises for a value that it has no reading of; a user's own type may be one."""
+
+
+def _telling(read: ReadAll, names: Mapping[int, str], decoders: Sequence[Decode]) -> ReadAll:
     """The reader, with an error of ours where a stored value is not what its column holds."""
 
     def read_or_tell(records: Sequence[Record]) -> list[dict[str, Any]]:
         try:
             return read(records)
-        except (ValueError, ArithmeticError, TypeError) as error:
+        except UNREADABLE as error:
+            name = names.get(_unreadable(records, decoders))
+            of_column = "its column" if name is None else f"column {name!r}"
             raise RowError(
-                f"a stored value is not what its column holds ({type(error).__name__} while reading it). "
-                "If this statement wrote it, it is written."
+                f"a stored value is not what {of_column} holds ({type(error).__name__} while reading it). "
+                "If this statement wrote it, it is written.",
+                column=name,
             ) from error
 
     return read_or_tell
+
+
+def _unreadable(records: Sequence[Record], decoders: Sequence[Decode]) -> int:
+    """The place of the first value that cannot be read; -1 where all can."""
+    for record in records:
+        for place, decode in enumerate(decoders):
+            try:
+                if decode is not None:
+                    decode(record[place])
+            except UNREADABLE:
+                return place
+    return -1

@@ -74,7 +74,7 @@ class Calls:
             self._metrics.call(log.UNKNOWN, entry.error.code, 0.0)
             return rpc.failure(entry.id, entry.error), entry.error.code
         began = perf_counter()
-        result = await self._result(entry, deadline, room)
+        result = await self._apart(entry, deadline, room)
         if isinstance(result, WireError):
             text, outcome = rpc.failure(entry.id, result), result.code
         else:
@@ -82,6 +82,18 @@ class Calls:
         name = entry.method if entry.method in self.methods else log.UNKNOWN
         self._metrics.call(name, outcome, perf_counter() - began)
         return None if entry.is_notification else text, outcome
+
+    async def _apart(self, request: Request, deadline: float, room: int) -> bytes | WireError:
+        """As `_result`, in a task of its own: what it sets in its context no other call sees, and where
+        something in it is cancelled the request is not."""
+        call = asyncio.create_task(self._result(request, deadline, room))
+        try:
+            return await call
+        except asyncio.CancelledError as error:
+            own = asyncio.current_task()
+            if own is not None and own.cancelling():
+                raise
+            return seen_from_outside(error, request.params, request.method)
 
     async def _result(self, request: Request, deadline: float, room: int) -> bytes | WireError:
         """The result of a call as JSON, or what its caller may know of why there is none."""
@@ -94,12 +106,15 @@ class Calls:
             text = write(await _run(method, arguments, deadline))
         except WireError as error:
             return error
-        except Exception as error:
+        except (asyncio.CancelledError, KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:
+            # SystemExit too: a method ends its call, not the server.
             return seen_from_outside(error, request.params, method.name)
         return text if len(text) <= room else WireError("RESPONSE_TOO_LARGE")
 
 
-def seen_from_outside(error: Exception, params: Any, method: str) -> WireError:
+def seen_from_outside(error: BaseException, params: Any, method: str) -> WireError:
     """What the caller of a method is told of its error; what they are not told is in the log."""
     if isinstance(error, RowsteadError) and not is_internal(error):
         return on_the_wire(error, params)

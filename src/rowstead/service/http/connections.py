@@ -1,28 +1,47 @@
-"""Connections of the server: one whose request does not begin to arrive in time is closed.
+"""Connections of the server: how many there are, and how long one waits for its client.
 
-uvicorn waits for the head of a request as long as a client likes; a few thousand clients that send a byte now
-and then would hold every connection there is.
+uvicorn waits for the head of a request, and for an answer to be taken, as long as a client likes, and counts
+connections only where they ask something; a few thousand clients that say nothing would hold all there are.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
+import struct
 from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from rowstead.service.http.limits import Limits
+
+TOLD = 20
+"""Connections beyond the limit that are told so by a 503; what comes on top of them is cut."""
+AT_ONCE = struct.pack("ii", 1, 0)
+"""SO_LINGER: a connection that is cut leaves nothing behind, in the system's buffers either."""
+
 
 class ImpatientProtocol(H11Protocol):
-    """uvicorn's connection by h11, with a limit on the time until a head is there."""
+    """uvicorn's connection by h11, with limits on the time until a head is there and an answer is taken."""
 
-    header_seconds = 10.0
+    limits = Limits()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._patience: asyncio.TimerHandle | None = None
+        self._untaken: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         super().connection_made(transport)
+        # What is not sent at once is told to pause_writing, to the last byte.
+        transport.set_write_buffer_limits(high=0)
+        beyond = len(self.connections) - self.limits.connections
+        if beyond > TOLD:
+            self._cut()
+            return
+        # uvicorn's own limit counts the connection that asks, and those that are told no: it holds for these.
+        self.limit_concurrency = 0 if beyond > 0 else None
         self._wait_for_head()
 
     def data_received(self, data: bytes) -> None:
@@ -37,9 +56,30 @@ class ImpatientProtocol(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
         super().connection_lost(exc)
+        self._taken()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self._untaken is None:
+            self._untaken = self.loop.call_later(self.limits.write_seconds, self._cut)
+
+    def resume_writing(self) -> None:
+        self._taken()
+        super().resume_writing()
+
+    def _taken(self) -> None:
+        if self._untaken is not None:
+            self._untaken.cancel()
+            self._untaken = None
+
+    def _cut(self) -> None:
+        self._untaken = None
+        with contextlib.suppress(OSError):
+            self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
+        self.transport.abort()
 
     def _wait_for_head(self) -> None:
-        self._patience = self.loop.call_later(self.header_seconds, self._give_up)
+        self._patience = self.loop.call_later(self.limits.header_seconds, self._give_up)
 
     def _stop_waiting(self) -> None:
         if self._patience is not None:
@@ -52,6 +92,6 @@ class ImpatientProtocol(H11Protocol):
             self.transport.close()
 
 
-def impatient(header_seconds: float) -> type[ImpatientProtocol]:
-    """The connection with this limit."""
-    return type("Connection", (ImpatientProtocol,), {"header_seconds": header_seconds})
+def impatient(limits: Limits) -> type[ImpatientProtocol]:
+    """The connection with these limits."""
+    return type("Connection", (ImpatientProtocol,), {"limits": limits})

@@ -25,6 +25,8 @@ class Limits:
     """Until the body has arrived: BODY_TIMEOUT."""
     body_bytes: int = 1_000_000
     """Of a body: BODY_TOO_LARGE, before it is read."""
+    write_seconds: float = 30.0
+    """Until the client has taken its answer; then the connection is cut."""
     depth: int = 32
     """Of lists and objects in each other, the outermost counted: TOO_DEEP."""
     batch: int = 50
@@ -34,9 +36,9 @@ class Limits:
     burst: int = 100
     """Calls of one caller at once, after a pause. Not less than `batch`."""
     concurrent: int = 100
-    """Requests that are worked on at once: BUSY."""
+    """Requests that are worked on at once, or whose large answer is not taken yet: BUSY."""
     connections: int = 1000
-    """Connections that are open at once; the server's own 503."""
+    """Connections that are open at once, also those that ask nothing; the server's own 503."""
     call_seconds: float = 30.0
     """For a call, or all calls of a batch together: CALL_TIMEOUT."""
     response_bytes: int = 10_000_000

@@ -40,6 +40,8 @@ SEES_METRICS = "metrics"
 """The permission to read `/metrics`."""
 BUSY_SECONDS = 1.0
 """After which a caller who was told that all is busy may try again."""
+LARGE = 65_536
+"""Bytes of an answer that counts as worked on until its client has taken it."""
 JSON_HEADERS = {
     "content-type": "application/json",
     "cache-control": "no-store",

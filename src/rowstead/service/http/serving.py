@@ -11,11 +11,15 @@ from typing import Any
 import uvicorn
 
 from rowstead.errors import UsageError
-from rowstead.service.http.connections import impatient
+from rowstead.service.http.connections import TOLD, impatient
 from rowstead.service.http.limits import Limits
 
 KEEP_ALIVE = 5
 """Seconds that a connection stays open between two requests."""
+BACKLOG = 128
+"""Connections that wait to be taken: the loop takes as many at a time."""
+OTHER_FILES = 200
+"""Files beside the connections of clients: those of databases, of the log, of the program's own."""
 GRACE = 1.0
 """Seconds beyond what the limits allow a request, before it is broken off when the server stops."""
 
@@ -24,7 +28,7 @@ def listening(host: str, port: int) -> socket.socket:
     """A socket at this address; port 0 is any that is free. Raises UsageError where it cannot be had."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, port), family=family, backlog=2048)
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise UsageError(f"cannot listen on {host}:{port}: {reason}") from error
@@ -34,6 +38,27 @@ def address_of(listener: socket.socket) -> str:
     """Where a listening socket is reached."""
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def make_room(limits: Limits) -> None:
+    """Let this process have as many files open as these connections need; where there are fewer, a server
+    stands still as soon as they are used up. Raises UsageError where it may not have them."""
+    try:
+        import resource
+    except ImportError:
+        # Windows has no such limit.
+        return
+    needed = limits.connections + TOLD + BACKLOG + OTHER_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        raise UsageError(
+            f"{limits.connections} connections need {needed} open files, and this process may have {hard}: "
+            f"raise its limit (`ulimit -n`, LimitNOFILE of systemd), or set the limit `connections` to at most "
+            f"{max(1, hard - needed + limits.connections)}"
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 
 async def serve(
@@ -52,16 +77,20 @@ async def serve(
     server = _Server(
         uvicorn.Config(
             application,
-            http=impatient(limits.header_seconds),
+            http=impatient(limits),
             ws="none",
             # The application's services are started and stopped around the server.
             lifespan="off",
             log_config=None,
             access_log=False,
             server_header=False,
-            limit_concurrency=limits.connections,
+            backlog=BACKLOG,
+            # What one caller's request sets is not for the next on the same connection.
+            reset_contextvars=True,
             timeout_keep_alive=KEEP_ALIVE,
-            timeout_graceful_shutdown=round(limits.body_seconds + limits.call_seconds + GRACE),
+            timeout_graceful_shutdown=round(
+                limits.body_seconds + limits.call_seconds + limits.write_seconds + GRACE
+            ),
             proxy_headers=bool(proxies),
             forwarded_allow_ips=list(proxies),
         ),

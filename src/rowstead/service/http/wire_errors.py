@@ -43,7 +43,11 @@ ERRORS: Mapping[str, Kind] = {
     "CONTENT_TYPE": Kind(415, "send application/json in UTF-8, not compressed", 415),
     "RATE_LIMIT": Kind(429, "too many calls; wait, then go on slower", 429),
     "BUSY": Kind(503, "too many calls at once; try again", 503),
-    "CALL_TIMEOUT": Kind(504, "the call took too long and was broken off"),
+    "CALL_TIMEOUT": Kind(
+        504,
+        "the call took too long and was broken off. What it had written may be written: look before "
+        "writing again",
+    ),
     "RESPONSE_TOO_LARGE": Kind(413, "the answer is too large; ask for less. What was written is written"),
     # Input
     "VALIDATION": Kind(INVALID_PARAMS, "a value was not accepted"),
