@@ -127,3 +127,23 @@ async def test_the_usual_schema_need_not_be_granted_where_nothing_named_is_in_it
         async with DatabaseService(**settings) as db:
             await db.execute("CREATE TABLE crm.t (id integer)")
         site.clear()
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"metadata": "x"}, "metadata is a MetaData, not str"),
+        ({"functions": {"a": 1}}, "each is a subclass of UserFunction, and 1 is none"),
+        ({"functions": 5}, "functions is a list or a mapping of them, not int"),
+        ({"trace": 5}, "trace is a function"),
+    ],
+)
+def test_settings_of_another_kind_are_told(settings: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValidationError, match=says):
+        DatabaseService(url="postgresql://u@nowhere/d", **settings)
+
+
+def test_what_is_no_table_is_told() -> None:
+    wrong: Any = "x"
+    with pytest.raises(ValidationError, match="a table is a Table, not str"):
+        DatabaseService(url="postgresql://u@nowhere/d").add_table(wrong)

@@ -27,8 +27,14 @@ Signalled: TypeAlias = "asyncio.Future[signal.Signals]"
 
 EXIT_CODES: Mapping[signal.Signals, int] = {signal.SIGTERM: output.OK, signal.SIGINT: 130}
 """What the signal that ended it means to the shell."""
-CUT_SHORT = 128
-"""Before the number of the signal after which a second one came: not everything was closed."""
+
+
+class CutShort(Exception):
+    """A second signal came behind this one, before everything was closed."""
+
+    def __init__(self, first: signal.Signals) -> None:
+        self.code = 128 + first
+        super().__init__("stopped by a second signal, before everything was closed")
 
 
 def check(arguments: argparse.Namespace) -> int:
@@ -90,7 +96,7 @@ def refused(application: Application) -> int:
 async def until_signal(app: App, work: Callable[[App, Signalled], Awaitable[None]]) -> int:
     """Start, work until a signal comes, stop; what the signal means to the shell.
 
-    A signal while it starts stops what was started; a second one waits for nothing more.
+    A signal while it starts stops what was started; a second one waits for nothing more: CutShort.
     """
     with first_signal() as signalled:
         try:
@@ -98,8 +104,7 @@ async def until_signal(app: App, work: Callable[[App, Signalled], Awaitable[None
         except asyncio.CancelledError:
             if not signalled.done():
                 raise
-            output.say("stopped by a second signal, before everything was closed")
-            return CUT_SHORT + signalled.result()
+            raise CutShort(signalled.result()) from None
     output.say("stopped")
     return EXIT_CODES[signalled.result()]
 
@@ -143,6 +148,9 @@ def cancelled() -> int:
 
 def failed(error: Exception) -> int:
     """Tell of a start or a stop that failed, with its notes. The code is not that of wrong usage."""
+    if isinstance(error, CutShort):
+        output.say(str(error))
+        return error.code
     output.failure(error, "", False)
     for note in getattr(error, "__notes__", []):
         output.say(f"  {without_passwords(note)}")

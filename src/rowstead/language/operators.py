@@ -320,4 +320,6 @@ def check_alike(operator: Operator, column: Column, other: Column) -> None:
 
 def pattern_kind(column: Column) -> Column:
     """The column a pattern is encoded for: bytes or text, whatever the column's own values are."""
-    return column if column.kind in (Kind.STR, Kind.BYTES) else Column(column.name, Kind.STR, str)
+    if column.kind is Kind.BYTES or (column.kind is Kind.STR and column.via is None):
+        return column
+    return Column(column.name, Kind.STR, str)

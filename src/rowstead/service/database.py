@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast
 
 import sqlalchemy as sa
 
@@ -32,6 +32,8 @@ from rowstead.setup.running import prepare_server, prepare_tables
 
 if TYPE_CHECKING:
     from rowstead.service.app import App
+
+K = TypeVar("K")
 
 LOG = logging.getLogger("rowstead.service")
 
@@ -90,7 +92,7 @@ class DatabaseService(Statements, Service):
         trace: Callable[[Trace], None] | None = None,
     ) -> None:
         super().__init__(app=app, name=name)
-        self.metadata = sa.MetaData() if metadata is None else metadata
+        self.metadata = sa.MetaData() if metadata is None else _of_kind("metadata", metadata, sa.MetaData)
         """The tables of an application that shares one; `tables` has these and all others."""
         self._added: dict[str, sa.Table] = {}
         self._session: Session | None = None
@@ -143,7 +145,7 @@ class DatabaseService(Statements, Service):
 
         UsageError where another table of this schema and name is here already.
         """
-        known = self.tables.get(table.key)
+        known = self.tables.get(_of_kind("a table", table, sa.Table).key)
         if known is not None and known is not table:
             raise UsageError(
                 f"{self.name} has another table {table.fullname!r} already: two services share one sa.Table, "
@@ -237,9 +239,22 @@ class DatabaseService(Statements, Service):
                 raise ValidationError(f"{setting}: this database has none; leave the setting out there")
         if functions is None:
             return tuple(SQL_FUNCTIONS.values()) if facts.has_functions else ()
-        if isinstance(functions, Mapping):
-            return tuple(cast("Mapping[str, type[UserFunction]]", functions).values())
-        return tuple(functions)
+        given: Any = functions
+        if isinstance(given, Mapping):
+            given = cast("Mapping[str, Any]", given).values()
+        if not isinstance(given, Iterable):
+            raise ValidationError(f"functions is a list or a mapping of them, not {type(given).__name__}")
+        some: list[Any] = list(cast("Iterable[Any]", given))
+        for each in some:
+            if not (isinstance(each, type) and issubclass(each, UserFunction)):
+                raise ValidationError(f"functions: each is a subclass of UserFunction, and {each!r} is none")
+        return tuple(some)
+
+
+def _of_kind(setting: str, value: Any, kind: type[K]) -> K:
+    if isinstance(value, kind):
+        return value
+    raise ValidationError(f"{setting} is a {kind.__name__}, not {type(value).__name__}")
 
 
 def _given(db: Any, address: Address) -> Session:
@@ -250,6 +265,8 @@ def _given(db: Any, address: Address) -> Session:
 
 
 def _tracing(echo: bool, trace: Callable[[Trace], None] | None) -> Callable[[Trace], None] | None:
+    if trace is not None and not callable(cast("Any", trace)):
+        raise ValidationError(f"trace is a function that is called with each statement, not {trace!r}")
     if not echo:
         return trace
 

@@ -35,7 +35,7 @@ class Limits:
     MAX_LIST_LENGTH: ClassVar[int | None] = 1_000
     """Values in one list of a condition."""
     MAX_IDS: ClassVar[int | None] = 10_000
-    """Ids in one call."""
+    """Ids in one call; of keys of several columns 500 at most."""
     MAX_CREATE_ROWS: ClassVar[int | None] = 100_000
     """New rows in one call."""
     MAX_SORT_COLUMNS: ClassVar[int | None] = 16

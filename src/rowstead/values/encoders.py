@@ -54,6 +54,7 @@ from rowstead.values.stored_forms import (
 from rowstead.values.stored_forms import JSON_BEGINS as JSON_BEGINS
 from rowstead.values.stored_forms import any_for_sqlite as any_for_sqlite
 from rowstead.values.through_sqlalchemy import (
+    admitting,
     converts,
     is_turned,
     looks_at_each,
@@ -226,6 +227,12 @@ def _through_its_type(column: Column, convert: Encode) -> Encode:
 
 def encoder(column: Column, codec: str) -> Encode:
     """What turns a caller's value for this column into what the driver of `codec` takes."""
+    encode = _encoder(column, codec)
+    admit = admitting(column)
+    return encode if admit is None else lambda value: encode(admit(value))
+
+
+def _encoder(column: Column, codec: str) -> Encode:
     if column.via is not None and (convert := to_stored(column, codec)) is not None:
         return convert if stores_as_rows(column) else _through_its_type(column, convert)
     encode = _encoder_of_kind(column, codec)

@@ -49,7 +49,8 @@ def jsonable(value: Any) -> Any:
     """What `value` is in JSON; a ValidationError where it has no such form."""
     try:
         return to_jsonable_python(value, by_alias=False)
-    except (PydanticSerializationError, UnicodeError) as error:
+    except (PydanticSerializationError, ValueError, RecursionError) as error:
+        # A ValueError, of which UnicodeError is one: nested too deep, or within itself.
         raise ValidationError(f"{type(value).__name__} cannot be written as JSON: {error}") from None
 
 

@@ -11,17 +11,19 @@ from __future__ import annotations
 import datetime
 import decimal
 import json
+import math
 import re
+import uuid
 from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql.ranges import AbstractRange
 from sqlalchemy.engine import URL, Dialect
 from sqlalchemy.types import TypeDecorator
 
-from rowstead.errors import ValidationError
+from rowstead.errors import ValidationError, did_you_mean
 from rowstead.tables.schema import COMPOSITE_KINDS, Column, Kind
 from rowstead.values.widths import in_utc
 
@@ -61,6 +63,8 @@ def stores_as_rows(column: Column) -> bool:
 
 def looks_at_each(column: Column, codec: str) -> bool:
     """Whether a value that already has the column's Python type is still looked at by its SQLAlchemy type."""
+    if admitting(column) is not None:
+        return True
     if stores_as_rows(column):
         return column.kind in _HELD_FURTHER
     return to_stored(column, codec) is not None
@@ -68,6 +72,44 @@ def looks_at_each(column: Column, codec: str) -> bool:
 
 _HELD_FURTHER = frozenset({Kind.DATETIME, Kind.TIME})
 """A moment must have a zone, a time of day none."""
+
+
+def admitting(column: Column) -> Callable[[Any], Any] | None:
+    """What lets those texts pass alone that the column's SQLAlchemy type gives back again; None: it takes all.
+
+    Another one would be stored, and no row with it could be read.
+    """
+    type_ = column.via
+    if isinstance(type_, sa.Enum) and type_.enum_class is None:
+        return _one_of(column, frozenset(map(str, cast("Any", type_).enums)))
+    if isinstance(type_, sa.Uuid) and not type_.as_uuid:
+        return _uuid_text(column)
+    return None
+
+
+def _one_of(column: Column, words: frozenset[str]) -> Callable[[Any], Any]:
+    def admit(value: Any) -> Any:
+        if isinstance(value, str) and value not in words:
+            hint = did_you_mean(value, sorted(words))
+            raise ValidationError(
+                f"column {column.name!r} does not take this word; {hint}", column=column.name
+            )
+        return value
+
+    return admit
+
+
+def _uuid_text(column: Column) -> Callable[[Any], Any]:
+    def admit(value: Any) -> Any:
+        if isinstance(value, str):
+            try:
+                uuid.UUID(value)
+            except ValueError:
+                problem = f"column {column.name!r} takes the text of a UUID"
+                raise ValidationError(problem, column=column.name) from None
+        return value
+
+    return admit
 
 
 def converts(column: Column, codec: str) -> bool:
@@ -153,9 +195,10 @@ def _within_a_float(column: Column, process: Process) -> Process:
 
     def convert(value: decimal.Decimal) -> Any:
         digits = len(value.normalize(_EXACT).as_tuple().digits)
-        if value.is_finite() and digits <= FLOAT_DIGITS:
+        fits = value.is_finite() and math.isfinite(float(value))
+        if fits and digits <= FLOAT_DIGITS:
             return process(value)
-        what = f"this number has {digits}" if value.is_finite() else f"{value} is no number"
+        what = f"this number has {digits}" if fits else "this is none that it holds"
         raise ValidationError(
             f"column {column.name!r} ({column.via!r}) is a float of {FLOAT_DIGITS} digits on SQLite, and "
             f"{what}; keep it as text, or in a Stored(Decimal) of rowstead.tables.column_types",

@@ -56,7 +56,7 @@ class Admission:
         address = network_of(request.address)
         proof = self._proven.digest(request, address)
         wait = self._failures.wait(address)
-        # Others may have the same address: whoever has been let in from there does not wait for their guesses.
+        # Others may have the same address: who has been let in from there does not wait for their guesses.
         if wait and proof not in self._proven:
             raise WireError("RATE_LIMIT", retry_after=wait)
         try:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from time import monotonic
 from typing import Any
 
+from rowstead.errors import UsageError
 from rowstead.service.http.log import ERRORS
 from rowstead.service.http.metrics import Labels, label
 from rowstead.session import Session as DatabaseSession
@@ -49,7 +50,12 @@ class Health:
     def gauges(self) -> Iterator[tuple[str, str, Labels, float]]:
         """The connections of each pool, by what they do; of databases that have a pool of ours."""
         for name, session in self._databases.items():
-            pool: Any = getattr(getattr(session(), "driver", None), "pool", None)
+            try:
+                driver = getattr(session(), "driver", None)
+            except UsageError:
+                # Not started, or closed again: the other numbers are wanted all the more.
+                continue
+            pool: Any = getattr(driver, "pool", None)
             if pool is None:
                 continue
             states = {"busy": pool.size - pool.idle, "idle": pool.idle, "awaited": pool.waiting}

@@ -112,6 +112,9 @@ class PublicServer:
             log.request(what, _label(caller), perf_counter() - began, ["GONE"])
             return
         log.request(what, caller.label, perf_counter() - began, answered.outcomes)
+        if len(answered.body) > LARGE:
+            await self._send_large(answered, send)
+            return
         if answered.body:
             response = Response(answered.body, answered.status, JSON_HEADERS)
         else:
@@ -154,9 +157,10 @@ class PublicServer:
             if admit is not None:
                 caller = await admit(_incoming(request.scope))
             response, outcome = told(), OK
-        except WireError as error:
-            self.metrics.refused[error.code] += 1
-            response, outcome = _refuse(error), error.code
+        except Exception as error:
+            refused = _as_wire_error(error, request.url.path)
+            self.metrics.refused[refused.code] += 1
+            response, outcome = _refuse(refused), refused.code
         log.request(request.url.path, _label(caller), perf_counter() - began, [outcome])
         return response
 
@@ -210,6 +214,19 @@ class PublicServer:
         finally:
             self.metrics.in_flight -= 1
 
+    async def _send_large(self, answered: Answered, send: Send) -> None:
+        """It takes memory until its client has taken it, and counts as worked on until then."""
+        response = Response(answered.body, answered.status, JSON_HEADERS)
+        self.metrics.in_flight += 1
+        try:
+            start = {"status": response.status_code, "headers": response.raw_headers}
+            await send({"type": "http.response.start", **start})
+            await send({"type": "http.response.body", "body": response.body, "more_body": True})
+            # This is sent when what was sent before is taken.
+            await send({"type": "http.response.body"})
+        finally:
+            self.metrics.in_flight -= 1
+
 
 class _Endpoint:
     """A method as an ASGI application of its own: Starlette gives others a request, and reads its body."""
@@ -225,6 +242,15 @@ def _incoming(scope: Scope) -> Incoming:
     headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
     client = scope.get("client")
     return Incoming(scope["method"], scope["path"], headers, client[0] if client else None)
+
+
+def _as_wire_error(error: Exception, path: str) -> WireError:
+    """The error of a request that was no call."""
+    if isinstance(error, WireError):
+        return error
+    failed = seen_from_outside(error, None, path)
+    failed.status = failed.number if failed.number > 0 else 500
+    return failed
 
 
 def _label(caller: Caller | None) -> str:

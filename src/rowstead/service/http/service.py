@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
+from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from rowstead.errors import UsageError
+from rowstead.errors import UsageError, ValidationError
 from rowstead.service.database import DatabaseService
 from rowstead.service.http.authentication import Authenticate, Tokens, named, nobody
 from rowstead.service.http.health import Health
@@ -35,6 +36,23 @@ def require_server() -> None:
         ) from error
 
 
+def _addresses(proxies: Any) -> tuple[str, ...]:
+    """Proxies, one by one; of one that is misspelt nothing would be believed, and nobody would notice."""
+    given: list[Any] = [proxies]
+    if isinstance(proxies, list | tuple | set | frozenset):
+        given = list(proxies)  # pyright: ignore[reportUnknownArgumentType]
+    for each in given:
+        try:
+            if not isinstance(each, str):
+                raise ValueError
+            ip_network(each)
+        except ValueError:
+            raise ValidationError(
+                f"proxies are addresses or networks, as 10.0.0.2 or 10.0.0.0/8, not {each!r}"
+            ) from None
+    return tuple(given)
+
+
 class HTTPService(Service):
     """The public services of its application by JSON-RPC 2.0 over HTTP.
 
@@ -56,13 +74,14 @@ class HTTPService(Service):
         open_metrics: bool = False,
         host: str = DEFAULT_HOST,
         port: int = DEFAULT_PORT,
-        proxies: Sequence[str] = (),
+        proxies: Sequence[str] | str = (),
     ) -> None:
         """Say who may call by `authenticate` (a function, or `module:function`), by `tokens`
         (`[{token, user_id, permissions}, ...]`), or by `anonymous=True`, which lets everybody in.
 
-        `services`: which are served, where there is no application. `proxies`: addresses of proxies whose
-        `X-Forwarded-For` is believed. Raises UsageError and ValidationError for settings that cannot be.
+        `services`: which are served, where there is no application. `proxies`: addresses or networks of
+        proxies whose `X-Forwarded-For` is believed. Raises UsageError and ValidationError for settings that
+        cannot be.
         """
         super().__init__(app=app, name=name)
         if authenticate is not None and tokens is not None:
@@ -71,13 +90,18 @@ class HTTPService(Service):
             raise UsageError("say who may call: `tokens`, `authenticate`, or `anonymous: true` for everybody")
         if isinstance(authenticate, str):
             authenticate = named(authenticate)
+        if authenticate is not None and not callable(authenticate):
+            raise UsageError(
+                "authenticate is a function, or is written module:function, not "
+                f"{type(authenticate).__name__}"
+            )
         self.authenticate: Authenticate = authenticate or (nobody if tokens is None else Tokens(tokens))
         self.anonymous = anonymous
         self.limits = limits if isinstance(limits, Limits) else Limits.of(limits or {})
         self.open_metrics = open_metrics
         self.host = host
         self.port = port
-        self.proxies = tuple(proxies)
+        self.proxies = _addresses(proxies)
         self._services = None if services is None else list(services)
 
     def prepare(self) -> None:

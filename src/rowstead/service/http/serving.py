@@ -55,8 +55,8 @@ def make_room(limits: Limits) -> None:
     if hard != resource.RLIM_INFINITY and hard < needed:
         raise UsageError(
             f"{limits.connections} connections need {needed} open files, and this process may have {hard}: "
-            f"raise its limit (`ulimit -n`, LimitNOFILE of systemd), or set the limit `connections` to at most "
-            f"{max(1, hard - needed + limits.connections)}"
+            f"raise its limit (`ulimit -n`, LimitNOFILE of systemd), or set the limit `connections` to at "
+            f"most {max(1, hard - needed + limits.connections)}"
         )
     resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
