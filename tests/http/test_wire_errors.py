@@ -111,8 +111,8 @@ def test_a_column_that_the_caller_did_not_name_is_not_described(server: Server) 
     """A hook gave its value, which may be anybody's."""
     error = ValidationError(f"column 'hash' takes int, not {SECRET}", column="hash")
     assert str(raised(server, error)) == ERRORS["VALIDATION"].sentence
-    named = ValidationError("column 'now' takes int", column="now")
-    assert str(raised(server, named)) == "column 'now' takes int"
+    named = ValidationError("column 'how' takes int", column="how")
+    assert str(raised(server, named)) == "column 'how' takes int"
 
 
 def test_a_long_message_is_cut(server: Server) -> None:

@@ -75,7 +75,7 @@ _HELD_FURTHER = frozenset({Kind.DATETIME, Kind.TIME})
 
 
 def admitting(column: Column) -> Callable[[Any], Any] | None:
-    """What lets those texts pass alone that the column's SQLAlchemy type gives back again; None: it takes all.
+    """What lets those texts pass alone that the column's SQLAlchemy type gives back; None: it takes all.
 
     Another one would be stored, and no row with it could be read.
     """

@@ -101,6 +101,7 @@ class Calls:
         if method is None:
             hint = did_you_mean(request.method, self.methods)
             return WireError("METHOD_NOT_FOUND", f"there is no such method; {hint}")
+        arguments: Mapping[str, Any] = {}
         try:
             arguments = method.signature.bind(request.params)
             text = write(await _run(method, arguments, deadline))
@@ -110,7 +111,7 @@ class Calls:
             raise
         except BaseException as error:
             # SystemExit too: a method ends its call, not the server.
-            return seen_from_outside(error, request.params, method.name)
+            return seen_from_outside(error, arguments, method.name)
         return text if len(text) <= room else WireError("RESPONSE_TOO_LARGE")
 
 
@@ -121,7 +122,7 @@ def seen_from_outside(error: BaseException, params: Any, method: str) -> WireErr
     return WireError("INTERNAL", details={"incident": log.incident(error, method)})
 
 
-async def _run(method: Method, arguments: dict[str, Any], deadline: float) -> Any:
+async def _run(method: Method, arguments: Mapping[str, Any], deadline: float) -> Any:
     """What the method gives. Raises WireError when the time is over; its statement is then cancelled."""
     if asyncio.get_running_loop().time() >= deadline:
         raise WireError(

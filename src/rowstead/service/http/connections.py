@@ -12,6 +12,7 @@ import socket
 import struct
 from typing import Any
 
+import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from rowstead.service.http.limits import Limits
@@ -57,6 +58,21 @@ class ImpatientProtocol(H11Protocol):
         self._stop_waiting()
         super().connection_lost(exc)
         self._taken()
+
+    def eof_received(self) -> bool:
+        """A client that has said all waits for its answer: the connection is kept until it is sent."""
+        cycle = self.cycle
+        if not cycle or cycle.response_complete or cycle.more_body:
+            return False
+        cycle.keep_alive = False
+        return True
+
+    def send_400_response(self, msg: str) -> None:
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            super().send_400_response(msg)
+        else:
+            # The answer has begun: another one cannot be sent.
+            self.transport.close()
 
     def pause_writing(self) -> None:
         super().pause_writing()

@@ -37,6 +37,8 @@ class Limits:
     """Calls of one caller at once, after a pause. Not less than `batch`."""
     concurrent: int = 100
     """Requests that are worked on at once, or whose large answer is not taken yet: BUSY."""
+    concurrent_of_caller: int = 50
+    """The same, of one caller: BUSY."""
     connections: int = 1000
     """Connections that are open at once, also those that ask nothing; the server's own 503."""
     call_seconds: float = 30.0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, MutableMapping
 from time import perf_counter
 from typing import Any, TypeAlias
 
@@ -29,6 +29,7 @@ from rowstead.service.http.limits import Limits
 from rowstead.service.http.methods import DISCOVER, Method, methods_of
 from rowstead.service.http.metrics import OK, Metrics
 from rowstead.service.http.signatures import Signature
+from rowstead.service.http.slots import Slots
 from rowstead.service.http.wire_errors import WireError
 from rowstead.service.service import Service
 
@@ -38,8 +39,8 @@ Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 RPC, HEALTH, METRICS, OPENRPC = "/rpc", "/health", "/metrics", "/openrpc.json"
 SEES_METRICS = "metrics"
 """The permission to read `/metrics`."""
-BUSY_SECONDS = 1.0
-"""After which a caller who was told that all is busy may try again."""
+ONCE = frozenset({"authorization", "content-encoding", "content-type", "host", "origin"})
+"""Headers that a request has once."""
 LARGE = 65_536
 """Bytes of an answer that counts as worked on until its client has taken it."""
 JSON_HEADERS = {
@@ -61,6 +62,7 @@ class PublicServer:
         limits: Limits,
         open_metrics: bool,
         health: Health,
+        origins: Collection[str] = (),
         title: str = openrpc.DEFAULT_TITLE,
     ) -> None:
         """Raises UsageError where a route cannot be called from outside."""
@@ -71,7 +73,9 @@ class PublicServer:
         self.limits = limits
         self._document = write(document)
         self._calls = Calls(methods, limits, self.metrics)
+        self._slots = Slots(limits, self.metrics)
         self._admission = Admission(authenticate, anonymous, limits)
+        self._origins = origins
         self._open_metrics = open_metrics
         self._health = health
 
@@ -92,12 +96,13 @@ class PublicServer:
     async def rpc(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One message: calls, their answers."""
         began = perf_counter()
-        incoming = _incoming(scope)
         body = Body(receive, self.limits)
         caller: Caller | None = None
         what = log.UNKNOWN
         try:
+            incoming = _incoming(scope)
             check_head(incoming.headers, self.limits)
+            self._check_origin(incoming)
             caller = await self._admitted(incoming)
             message = self._read(await body.read())
             what = self._calls.known(message)
@@ -113,7 +118,7 @@ class PublicServer:
             return
         log.request(what, caller.label, perf_counter() - began, answered.outcomes)
         if len(answered.body) > LARGE:
-            await self._send_large(answered, send)
+            await self._send_large(answered, caller, send)
             return
         if answered.body:
             response = Response(answered.body, answered.status, JSON_HEADERS)
@@ -175,6 +180,12 @@ class PublicServer:
         response.headers["connection"] = "close"
         return response
 
+    def _check_origin(self, incoming: Incoming) -> None:
+        """Only browsers say of what page a request is; one whose page made its own name ours is told apart."""
+        origin = incoming.headers.get("origin")
+        if origin is not None and origin not in self._origins:
+            raise WireError("FORBIDDEN", "pages call here only where the setting `origins` names them")
+
     async def _admitted(self, incoming: Incoming) -> Caller:
         """As `admit`; what fails in the application's own function is an answer too."""
         limit = asyncio.timeout(self.limits.call_seconds)
@@ -206,26 +217,18 @@ class PublicServer:
         return rpc.read_message(value, self.limits.batch)
 
     async def _answer(self, message: rpc.Message, caller: Caller) -> Answered:
-        if self.metrics.in_flight >= self.limits.concurrent:
-            raise WireError("BUSY", retry_after=BUSY_SECONDS)
-        self.metrics.in_flight += 1
-        try:
+        with self._slots.free(caller.key):
             return await self._calls.answer(message, caller.session)
-        finally:
-            self.metrics.in_flight -= 1
 
-    async def _send_large(self, answered: Answered, send: Send) -> None:
+    async def _send_large(self, answered: Answered, caller: Caller, send: Send) -> None:
         """It takes memory until its client has taken it, and counts as worked on until then."""
         response = Response(answered.body, answered.status, JSON_HEADERS)
-        self.metrics.in_flight += 1
-        try:
-            start = {"status": response.status_code, "headers": response.raw_headers}
+        start = {"status": response.status_code, "headers": response.raw_headers}
+        with self._slots.held(caller.key):
             await send({"type": "http.response.start", **start})
             await send({"type": "http.response.body", "body": response.body, "more_body": True})
             # This is sent when what was sent before is taken.
             await send({"type": "http.response.body"})
-        finally:
-            self.metrics.in_flight -= 1
 
 
 class _Endpoint:
@@ -239,7 +242,13 @@ class _Endpoint:
 
 
 def _incoming(scope: Scope) -> Incoming:
-    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+    """Raises WireError where a header that decides something comes twice: others may have read the other."""
+    headers: dict[str, str] = {}
+    for raw_name, value in scope["headers"]:
+        name = raw_name.decode("latin-1").lower()
+        if name in headers and name in ONCE:
+            raise WireError("HTTP", f"a request has one header {name}")
+        headers[name] = value.decode("latin-1")
     client = scope.get("client")
     return Incoming(scope["method"], scope["path"], headers, client[0] if client else None)
 

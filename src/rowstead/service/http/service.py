@@ -75,13 +75,14 @@ class HTTPService(Service):
         host: str = DEFAULT_HOST,
         port: int = DEFAULT_PORT,
         proxies: Sequence[str] | str = (),
+        origins: Sequence[str] | str = (),
     ) -> None:
         """Say who may call by `authenticate` (a function, or `module:function`), by `tokens`
         (`[{token, user_id, permissions}, ...]`), or by `anonymous=True`, which lets everybody in.
 
         `services`: which are served, where there is no application. `proxies`: addresses or networks of
         proxies whose `X-Forwarded-For` is believed. Raises UsageError and ValidationError for settings that
-        cannot be.
+        cannot be. `origins`: pages that may call, as `https://tasks.example.org`; browsers name theirs.
         """
         super().__init__(app=app, name=name)
         if authenticate is not None and tokens is not None:
@@ -102,6 +103,7 @@ class HTTPService(Service):
         self.host = host
         self.port = port
         self.proxies = _addresses(proxies)
+        self.origins = (origins,) if isinstance(origins, str) else tuple(origins)
         self._services = None if services is None else list(services)
 
     def prepare(self) -> None:
@@ -124,6 +126,7 @@ class HTTPService(Service):
             anonymous=self.anonymous,
             limits=self.limits,
             open_metrics=self.open_metrics,
+            origins=self.origins,
             health=Health({name: lambda each=each: each.session for name, each in databases.items()}),
         ).asgi()
 

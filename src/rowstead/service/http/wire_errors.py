@@ -6,8 +6,8 @@ itself, SQL, values and tracebacks are for the log, never for the wire.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, cast
 
 from rowstead.errors import RowsteadError, ValidationError
 
@@ -86,6 +86,8 @@ ERRORS: Mapping[str, Kind] = {
 
 IN_THEIR_OWN_WORDS = frozenset({"VALIDATION", "UNDEFINED_TABLE", "UNDEFINED_COLUMN", "DATA"})
 """Errors of Rowstead's whose message is for whoever sent the input, unless a driver said it."""
+LISTS_OF_NAMES = ("columns", "sort")
+"""Parameters whose texts are names of columns."""
 LONGEST_MESSAGE = 300
 """Characters; a message may repeat what the caller sent, not all of it."""
 
@@ -151,16 +153,22 @@ def _own_words(error: RowsteadError, params: Any) -> str | None:
 
 
 def names(params: Any, name: str) -> bool:
-    """Whether a text in the parameters, or a name in one of their objects, holds this name."""
+    """Whether parameters name a column: one is called so, a name in one of their objects is it, or a text where
+    names are listed. A value that happens to be the same names nothing."""
     waiting: list[Any] = [params]
     while waiting:
         part = waiting.pop()
-        if isinstance(part, str):
-            if name in part:
+        if isinstance(part, dict):
+            given = cast("dict[str, Any]", part)
+            if name in given or any(name in _listed(given.get(list_)) for list_ in LISTS_OF_NAMES):
                 return True
-        elif isinstance(part, dict):
-            waiting += part.keys()
-            waiting += part.values()
-        elif isinstance(part, list):
-            waiting += part
+            waiting += given.values()
+        elif isinstance(part, list | tuple):
+            waiting += cast("Sequence[Any]", part)
     return False
+
+
+def _listed(given: Any) -> set[str]:
+    """The texts where names are listed, without the sign of a direction."""
+    texts = cast("list[Any]", given) if isinstance(given, list) else [given]
+    return {text.lstrip("+-") for text in texts if isinstance(text, str)}
