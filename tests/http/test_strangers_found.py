@@ -250,6 +250,26 @@ def test_a_server_that_stops_does_not_wait_for_clients_that_do_not_read() -> Non
     connection.close()
 
 
+def test_a_client_that_reads_slowly_is_not_cut() -> None:
+    """It takes longer for all than it may for the next part."""
+    limits = Limits(rate=None, write_seconds=1.0)
+    with running(limits, services=[Greeter()]) as server, unread(server) as connection:
+        connection.sendall(head(len(LARGE)) + LARGE)
+        size = 0
+        while size < 9_000_000:
+            # Its pace, not a wait for anything.
+            time.sleep(0.3)
+            for _ in range(1000):
+                part = connection.recv(2048)
+                size += len(part)
+                assert part, "cut"
+
+
+def test_a_call_that_was_broken_off_may_have_written() -> None:
+    with running(Limits(rate=None, call_seconds=0.2), services=[Greeter()]) as server:
+        assert "look before writing again" in str(server.fails("greeter.wait"))
+
+
 def test_control_a_client_that_reads_is_not_cut() -> None:
     with running(Limits(rate=None, write_seconds=5.0), services=[Greeter()]) as server:
         assert len(server.call("greeter.large", 9_000_000)) == 9_000_000

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from rowstead import DB
 from rowstead.service import (
+    DatabaseService,
     NotFound,
     PublicInterface,
     SQLService,
@@ -311,3 +312,23 @@ async def test_a_column_that_the_database_computes_is_read_and_never_set(db: DB)
         with pytest.raises(ValidationError, match="may not set 'twice'; it may set: n"):
             await call
     assert await service.count({"twice": 8}) == 1
+
+
+@pytest.mark.parametrize("place", ["asyncpg", "psycopg"], indirect=True)
+async def test_a_sequence_that_is_a_default_numbers_the_rows_that_give_no_number(db: DB) -> None:
+    class Numbered(SQLService[int, dict[str, Any]]):
+        table = sa.Table(
+            "numbered",
+            sa.MetaData(),
+            sa.Column("id", sa.Integer, sa.Sequence("Own seq", start=5), primary_key=True),
+            sa.Column("name", sa.String(20), unique=True),
+        )
+
+    async with DatabaseService(db=db) as database:
+        service = Numbered(database)
+        await database.create_tables()
+        assert await service.create({"name": "a"}) == {"id": 5, "name": "a"}
+        rows = await service.m_create([{"name": "b"}, {"id": 1, "name": "c"}, {"name": "d"}])
+        assert rows == [{"id": 6, "name": "b"}, {"id": 1, "name": "c"}, {"id": 7, "name": "d"}]
+        again = await service.create({"name": "a"}, "*", "do_update", "name", {"name": "z"})
+        assert again == {"id": 5, "name": "z"}

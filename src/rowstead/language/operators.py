@@ -19,6 +19,7 @@ from rowstead.dialects import Dialect
 from rowstead.errors import ValidationError
 from rowstead.language.expressions import Around, Expression, Joined, Slots
 from rowstead.tables.schema import COMPOSITE_KINDS, TEXT_KINDS, Column, Kind
+from rowstead.values.through_sqlalchemy import stores_as_rows
 
 SHORT_LIST = 16
 """Lists up to this length are spelled `IN ($1, $2, …)`; longer ones travel as one parameter."""
@@ -234,10 +235,11 @@ def text_of(column: Column, sql: Expression, dialect: Dialect) -> Expression:
 
 def _may_be_no_text(column: Column) -> bool:
     """Whether a column of texts may be of another type in the database: an enumeration, a UUID."""
-    if column.kind not in (Kind.STR, Kind.ENUM):
+    if column.kind is not Kind.STR:
+        return column.kind is Kind.ENUM
+    if column.via is None or stores_as_rows(column):
         return False
-    is_string = isinstance(column.via, sa.String) and not isinstance(column.via, sa.Enum)
-    return column.kind is Kind.ENUM or not (column.via is None or is_string)
+    return isinstance(column.via, sa.Enum) or not isinstance(column.via, sa.String)
 
 
 def _none(build: Callable[[Expression], Expression]) -> Build:

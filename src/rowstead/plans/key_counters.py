@@ -1,4 +1,4 @@
-"""Counters that fill a table's columns, where rows have brought numbers of their own.
+"""Counters that fill a table's columns: what they give to rows, and what they do about rows' own numbers.
 
 SQLite and MariaDB go on behind the greatest number of a table; PostgreSQL's counters know only those that
 they gave, and would give the others once more.
@@ -6,14 +6,53 @@ they gave, and would give the others once more.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
+from rowstead.errors import ValidationError
 from rowstead.plan import Call, Plan, Record
+from rowstead.plans.judged import Rows
 from rowstead.statements.compiled import Compiler
 from rowstead.tables.from_sqlalchemy import table_of
 from rowstead.tables.schema import Kind
+
+
+def numbered(compiler: Compiler, table: sa.Table, values: Rows) -> Plan[Rows]:
+    """The rows; where they give no number, the next of the `sa.Sequence` that is their column's default."""
+    own = compiler.dialect.sequences
+    if own is None:
+        return values
+    for name, counter in _defaults(compiler, table).items():
+        places = [place for place, row in enumerate(values) if name not in row]
+        if not places:
+            continue
+        taken: Sequence[Record] = yield Call(own.take, [counter, len(places)], list)
+        if len(taken) < len(places):
+            raise ValidationError(f"the sequence {counter} has no {len(places)} numbers left", column=name)
+        filled = list(values)
+        for place, (number,) in zip(places, taken, strict=True):
+            filled[place] = {**filled[place], name: number}
+        values = filled
+    return values
+
+
+def _defaults(compiler: Compiler, table: sa.Table) -> Mapping[str, str]:
+    """By column: the sequence that is its default, as its name in SQL; found out once per table."""
+    described = table_of(table)
+    found = described.facts.get(_SEQUENCES)
+    if found is None:
+        preparer: Any = compiler.dialect.sqlalchemy(compiler.paramstyle).identifier_preparer
+        found = described.facts[_SEQUENCES] = {
+            column.name: preparer.format_sequence(column.default)
+            for column in table.columns
+            if isinstance(column.default, sa.Sequence) and column.server_default is None
+        }
+    return found
+
+
+_SEQUENCES = "sequences that are defaults"
 
 
 def pass_by_stored(compiler: Compiler, table: sa.Table, columns: Collection[str]) -> Plan[None]:

@@ -21,6 +21,7 @@ from rowstead.plans.apart import NewRow, applies_apart, inserting, one_by_one
 from rowstead.plans.bulk import Group
 from rowstead.plans.column_fillings import Filling, Known
 from rowstead.plans.judged import Rows, Written, back_of, judged, seen
+from rowstead.plans.key_counters import numbered
 from rowstead.plans.table_reads import Wanted, rows
 from rowstead.plans.table_writes import Change, change_of
 from rowstead.sentinels import Now
@@ -52,6 +53,7 @@ def insert(
     named), "do_update" sets `patch` on them. DuplicateError where `guard` is not true of such a row.
     """
     described = table_of(table)
+    values = yield from numbered(compiler, table, values)
     groups = _groups(compiler, table, described, values)
     if keys:
         _check_unique(described, keys)

@@ -99,12 +99,18 @@ def taken(value: Any, wanted: Accepted) -> Any:
     """The value, read where JSON has it as a text. Raises NotOfType."""
     if wanted is None:
         return value
+    of_part: NotOfType | None = None
     for plain in wanted:
         if type(value) in plain.json_types:
             try:
                 return _read(value, plain)
+            except NotOfType as error:
+                of_part = error
             except (ValueError, TypeError, ArithmeticError):
                 continue
+    if of_part is not None:
+        # The kind was right, and of what is in it something was not.
+        raise of_part
     words = " or ".join(dict.fromkeys(plain.words for plain in wanted))
     raise NotOfType(f"takes {words}, not {_word_for(value)}")
 
@@ -159,10 +165,17 @@ def _read(value: Any, plain: Plain) -> Any:
     if plain.parts is not None:
         if isinstance(value, dict):
             named = cast("dict[str, Any]", value)
-            value = {name: taken(part, plain.parts) for name, part in named.items()}
+            value = {name: _taken_part("a value in it", part, plain.parts) for name, part in named.items()}
         else:
-            value = [taken(part, plain.parts) for part in value]
+            value = [_taken_part(f"[{n}]", part, plain.parts) for n, part in enumerate(value)]
     return value if plain.read is None else plain.read(value)
+
+
+def _taken_part(place: str, part: Any, wanted: Accepted) -> Any:
+    try:
+        return taken(part, wanted)
+    except NotOfType as error:
+        raise NotOfType(f"{place} {error}") from None
 
 
 def _schema(plain: Plain) -> JsonSchema:

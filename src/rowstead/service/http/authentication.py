@@ -116,7 +116,9 @@ def named(place: str) -> Authenticate:
         found = getattr(import_module(module), function, None)
     except ModuleNotFoundError as error:
         raise UsageError(f"authenticate: {error}; is its folder where Python looks for modules?") from error
-    if not callable(found):
+    if found is not None and not callable(found):
+        raise UsageError(f"authenticate: {place} is no function, it is {type(found).__name__}")
+    if found is None:
         hint = did_you_mean(
             function, (name for name in vars(import_module(module)) if not name.startswith("_"))
         )

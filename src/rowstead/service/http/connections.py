@@ -19,6 +19,8 @@ from rowstead.service.http.limits import Limits
 
 TOLD = 20
 """Connections beyond the limit that are told so by a 503; what comes on top of them is cut."""
+LEAST_TAKEN = 262_144
+"""Bytes of an answer that a client takes in `write_seconds`, or all that is left of it."""
 AT_ONCE = struct.pack("ii", 1, 0)
 """SO_LINGER: a connection that is cut leaves nothing behind, in the system's buffers either."""
 
@@ -59,7 +61,7 @@ class ImpatientProtocol(H11Protocol):
         super().connection_lost(exc)
         self._taken()
 
-    def eof_received(self) -> bool:
+    def eof_received(self) -> bool:  # pyright: ignore[reportIncompatibleMethodOverride]
         """A client that has said all waits for its answer: the connection is kept until it is sent."""
         cycle = self.cycle
         if not cycle or cycle.response_complete or cycle.more_body:
@@ -77,11 +79,23 @@ class ImpatientProtocol(H11Protocol):
     def pause_writing(self) -> None:
         super().pause_writing()
         if self._untaken is None:
-            self._untaken = self.loop.call_later(self.limits.write_seconds, self._cut)
+            self._wait_for_reader()
 
     def resume_writing(self) -> None:
         self._taken()
         super().resume_writing()
+
+    def _wait_for_reader(self) -> None:
+        """Look again after a while whether the client takes its answer, at a rate worth waiting for."""
+        enough = self.transport.get_write_buffer_size() - LEAST_TAKEN
+
+        def look() -> None:
+            if self.transport.get_write_buffer_size() > enough:
+                self._cut()
+            else:
+                self._wait_for_reader()
+
+        self._untaken = self.loop.call_later(self.limits.write_seconds, look)
 
     def _taken(self) -> None:
         if self._untaken is not None:

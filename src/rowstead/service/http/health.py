@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator, Mapping
 from time import monotonic
 from typing import Any
 
-from rowstead.errors import UsageError
+from rowstead.errors import PoolTimeout, UsageError
 from rowstead.service.http.log import ERRORS
 from rowstead.service.http.metrics import Labels, label
 from rowstead.session import Session as DatabaseSession
 
 PATIENCE = 5.0
-"""Seconds for all databases together."""
+"""Seconds for each database."""
 FRESH = 1.0
 """Seconds for which an answer is given again: anybody may ask, and the databases have other work."""
 
@@ -37,9 +37,9 @@ class Health:
 
     async def _ask(self) -> bool:
         try:
-            async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
+            async with asyncio.TaskGroup() as group:
                 for session in self._databases.values():
-                    group.create_task(session().ping())
+                    group.create_task(_answers(session()))
             return True
         except Exception as error:
             ERRORS.warning("a database does not answer: %s", ", ".join(sorted(_kinds(error))))
@@ -62,6 +62,19 @@ class Health:
             for state, number in states.items():
                 labels = (label("database", name), label("state", state))
                 yield "rowstead_pool_connections", "Connections, and calls that wait for one", labels, number
+
+
+async def _answers(session: DatabaseSession) -> None:
+    """Raises what keeps a database from an answer. That all its connections are at work is none of it: who
+    starts a busy server anew breaks off the work. What a call may take bounds how long they can be."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await session.ping()
+    except (TimeoutError, PoolTimeout):
+        pool: Any = getattr(session.driver, "pool", None)
+        # Where a connection cannot be made it is not lent either.
+        if pool is None or len(pool.holders()) < pool.max_size:
+            raise
 
 
 def _kinds(error: BaseException) -> set[str]:

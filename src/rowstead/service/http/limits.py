@@ -25,8 +25,8 @@ class Limits:
     """Until the body has arrived: BODY_TIMEOUT."""
     body_bytes: int = 1_000_000
     """Of a body: BODY_TOO_LARGE, before it is read."""
-    write_seconds: float = 30.0
-    """Until the client has taken its answer; then the connection is cut."""
+    write_seconds: float = 10.0
+    """Until the client has taken its answer, or the next 256 KB of it; then the connection is cut."""
     depth: int = 32
     """Of lists and objects in each other, the outermost counted: TOO_DEEP."""
     batch: int = 50

@@ -181,7 +181,7 @@ class PublicServer:
         return response
 
     def _check_origin(self, incoming: Incoming) -> None:
-        """Only browsers say of what page a request is; one whose page made its own name ours is told apart."""
+        """Only browsers say which page calls; one that gave our address a name of its own says so, too."""
         origin = incoming.headers.get("origin")
         if origin is not None and origin not in self._origins:
             raise WireError("FORBIDDEN", "pages call here only where the setting `origins` names them")

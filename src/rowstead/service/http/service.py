@@ -89,6 +89,12 @@ class HTTPService(Service):
             raise UsageError("give `authenticate` or `tokens`, not both")
         if authenticate is None and tokens is None and not anonymous:
             raise UsageError("say who may call: `tokens`, `authenticate`, or `anonymous: true` for everybody")
+        if tokens is not None and not (isinstance(tokens, list | tuple) and tokens):
+            raise UsageError(
+                "tokens are a list of callers, `[{token, user_id, permissions}, ...]`, one at least"
+            )
+        if limits is not None and not isinstance(limits, Limits | Mapping):
+            raise UsageError(f"limits are names with numbers, `{{rate: 10}}`, not {type(limits).__name__}")
         if isinstance(authenticate, str):
             authenticate = named(authenticate)
         if authenticate is not None and not callable(authenticate):

@@ -40,8 +40,14 @@ class Signature:
             raise UsageError(
                 f"{called} gives its values one by one and cannot be called from outside; give a list"
             )
+        try:
+            signature = inspect.signature(method)
+        except ValueError as error:
+            raise UsageError(
+                f"{called} has no signature to be called by: {error}; wrap it in a method"
+            ) from error
         parameters: list[Parameter] = []
-        for each in inspect.signature(method).parameters.values():
+        for each in signature.parameters.values():
             if each.kind in (each.VAR_POSITIONAL, each.VAR_KEYWORD):
                 continue
             required = each.default is each.empty
@@ -55,9 +61,7 @@ class Signature:
             parameters.append(
                 Parameter(each.name, accepted(annotation), required, None if required else each.default)
             )
-        return cls(
-            tuple(parameters), accepted(_annotation(method, inspect.signature(method).return_annotation))
-        )
+        return cls(tuple(parameters), accepted(_annotation(method, signature.return_annotation)))
 
     def bind(self, params: list[Any] | dict[str, Any]) -> dict[str, Any]:
         """The arguments by name. Raises WireError where they do not fit."""

@@ -153,8 +153,10 @@ def _own_words(error: RowsteadError, params: Any) -> str | None:
 
 
 def names(params: Any, name: str) -> bool:
-    """Whether parameters name a column: one is called so, a name in one of their objects is it, or a text where
-    names are listed. A value that happens to be the same names nothing."""
+    """Whether parameters name a column: one is called so, an object in them has it, or a list of names.
+
+    A value that happens to be the same names nothing.
+    """
     waiting: list[Any] = [params]
     while waiting:
         part = waiting.pop()
