@@ -154,11 +154,6 @@ WORDS: Mapping[str, Callable[[SQL, SQL], bool]] = {
     "raises": lambda own, first: own == first,
     # Who asks for no rows gets none, and nothing is asked for.
     "spares": lambda own, first: own == [],
-    # Where an UPDATE gives no rows back: which they are is asked before, and they are held until it is done;
-    # of none there is nothing to change.
-    "locks": lambda own, first: (
-        own == first or (own[0].endswith("FOR UPDATE") and changes(own) in ([], changes(first)))
-    ),
 }
 """The ways in which a face may differ: (its statements, the first face's) -> whether that is the way."""
 
@@ -182,7 +177,7 @@ BLAMES = {"kit": "blames"}
 WHOLE = {"kit": "whole"}
 RAISES = {"kit": "raises"}
 STRICT = {"kit": "strict"}
-REREADS = {"repository": "rereads", "service": "locks"}
+REREADS = {"repository": "rereads"}
 
 
 def found(where: Any, order: Any, wanted: Any, *bounds: Any) -> Case:

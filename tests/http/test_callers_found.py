@@ -154,9 +154,9 @@ class Parts(Service, PublicInterface):
 def test_a_part_that_does_not_fit_is_told_by_its_place() -> None:
     with running(FREE, services=[Parts()]) as server:
         told = str(server.fails("parts.take", items=[[1], [2, "x"]]))
-        assert told == "items [1] [1] takes a whole number, not this text"
-        told = str(server.fails("parts.take", by_name={"secret": "x"}))
-        assert told == "by_name a value in it takes a whole number, not this text"
+        assert told == "items[1][1] takes a whole number, not this text"
+        told = str(server.fails("parts.take", by_name={"a": "x"}))
+        assert told == "by_name['a'] takes a whole number, not this text"
 
 
 @pytest.mark.parametrize(

@@ -27,9 +27,9 @@ T = TypeVar("T")
         ({"size": "1"}, "size takes a number or null, not this text"),
         ({"size": True}, "size takes a number or null, not true or false"),
         ({"names": "ab"}, "names takes a list or null, not this text"),
-        ({"names": [1]}, "names takes a list or null, not a list"),
+        ({"names": [1]}, "names[0] takes a text, not a whole number"),
         ({"by_name": []}, "by_name takes an object or null, not a list"),
-        ({"by_name": {"a": "x"}}, "by_name takes an object or null, not an object"),
+        ({"by_name": {"a": "x"}}, "by_name['a'] takes a whole number, not this text"),
         ({"day": "2026-02-30"}, "day takes a day in ISO 8601 or null, not this text"),
         ({"day": 5}, "day takes a day in ISO 8601 or null, not a whole number"),
         ({"key": "7"}, "key takes a UUID or null, not this text"),
@@ -38,7 +38,7 @@ T = TypeVar("T")
         ({"raw": "%"}, "raw takes base64 or null, not this text"),
         ({"kind": "c"}, "kind takes one of 'a', 'b', not this text"),
         ({"colour": "green"}, "colour takes one of 'red', 'blue', not this text"),
-        ({"numbers": [[]]}, "numbers takes a list or null, not a list"),
+        ({"numbers": [[]]}, "numbers[0] takes a whole number, not a list"),
     ],
 )
 def test_an_argument_of_another_type_is_refused(

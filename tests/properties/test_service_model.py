@@ -393,17 +393,17 @@ def test_a_service_does_what_dictionaries_do(handles: Handles, todo: Sequence[An
 
 
 class ShowsEverything(Before):
-    def get_condition_hook(self, sql: Any) -> Any:
+    def permit_select(self, sql: Any) -> Any:
         return sql
 
 
 class UpsertsEverything(Before):
-    def update_condition_hook(self, sql: Any) -> Any:
+    def permit_change(self, sql: Any) -> Any:
         return sql
 
 
 class DeletesEverything(Before):
-    def delete_condition_hook(self, sql: Any) -> Any:
+    def permit_delete(self, sql: Any) -> Any:
         return sql
 
 

@@ -310,8 +310,6 @@ async def test_a_face_that_is_wrong_in_one_thing_is_found(
         ("rereads", ["UPDATE a SET c = $1"], ["UPDATE a SET b = $1 RETURNING b"]),
         ("rereads", ["UPDATE a SET b = $1", "UPDATE a SET b = $1"], ["UPDATE a SET b = $1 RETURNING b"]),
         ("spares", ["SELECT 1"], ["SELECT 1"]),
-        ("locks", ["UPDATE a SET b = %s WHERE id IN (%s)"], ["UPDATE a SET b = %s WHERE id = %s"]),
-        ("locks", ["SELECT id FOR UPDATE", "UPDATE a SET c = %s"], ["UPDATE a SET b = %s"]),
     ],
 )
 def test_a_word_that_no_longer_says_the_truth_is_found(word: str, own: list[str], first: list[str]) -> None:

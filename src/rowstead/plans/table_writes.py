@@ -129,7 +129,11 @@ def _one_changed(
 ) -> Plan[Written]:
     setting = compiler.get(("update", table, change.given, wanted.shape, ()))
     found: int = yield setting.call([*change.values, *wanted.values], None)
-    return Written(found, (yield rows(compiler, table, back.columns, after)) if found else [])
+    if not found:
+        return Written(0, [])
+    # As it is now, whatever the transaction's snapshot shows.
+    reader = compiler.get(("locked", table, back.columns, after.shape))
+    return Written(found, (yield reader.call(after.values, reader.read_all)))
 
 
 def delete(

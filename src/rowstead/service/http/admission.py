@@ -11,7 +11,7 @@ from typing import Any
 
 from rowstead.errors import UsageError
 from rowstead.service.http import log
-from rowstead.service.http.authentication import Authenticate, Incoming, Unauthenticated
+from rowstead.service.http.authentication import Authenticate, Incoming, Tokens, Unauthenticated
 from rowstead.service.http.limits import Limits
 from rowstead.service.http.rates import TokenBuckets, network_of
 from rowstead.service.http.wire_errors import WireError
@@ -57,7 +57,7 @@ class Admission:
         proof = self._proven.digest(request, address)
         wait = self._failures.wait(address)
         # Others may have the same address: who has been let in from there does not wait for their guesses.
-        if wait and proof not in self._proven:
+        if wait and proof not in self._proven and not self._says_nothing(proof):
             raise WireError("RATE_LIMIT", retry_after=wait)
         try:
             session = await self._session(request)
@@ -73,6 +73,10 @@ class Admission:
         caller = _caller(ANONYMOUS if session is None else session, address)
         self.charge(caller, 1)
         return caller
+
+    def _says_nothing(self, proof: bytes | None) -> bool:
+        """Whether a request guesses at nothing; of another function than ours nobody knows what it reads."""
+        return proof is None and isinstance(self._authenticate, Tokens)
 
     async def _session(self, request: Incoming) -> Session | None:
         """What the application's function gives. Raises UsageError for what is no answer to who calls."""

@@ -23,6 +23,9 @@ JsonSchema: TypeAlias = Mapping[str, Any]
 class NotOfType(ValueError):
     """A value that an annotation does not let through; the message says what it does."""
 
+    place = ""
+    """Of the part of the value that it is about, `[1][0]`; empty: the value itself."""
+
 
 @dataclass(frozen=True, slots=True)
 class Plain:
@@ -165,17 +168,18 @@ def _read(value: Any, plain: Plain) -> Any:
     if plain.parts is not None:
         if isinstance(value, dict):
             named = cast("dict[str, Any]", value)
-            value = {name: _taken_part("a value in it", part, plain.parts) for name, part in named.items()}
+            value = {name: _taken_part(name, part, plain.parts) for name, part in named.items()}
         else:
-            value = [_taken_part(f"[{n}]", part, plain.parts) for n, part in enumerate(value)]
+            value = [_taken_part(n, part, plain.parts) for n, part in enumerate(value)]
     return value if plain.read is None else plain.read(value)
 
 
-def _taken_part(place: str, part: Any, wanted: Accepted) -> Any:
+def _taken_part(key: str | int, part: Any, wanted: Accepted) -> Any:
     try:
         return taken(part, wanted)
     except NotOfType as error:
-        raise NotOfType(f"{place} {error}") from None
+        error.place = f"[{key!r}]{error.place}"
+        raise
 
 
 def _schema(plain: Plain) -> JsonSchema:

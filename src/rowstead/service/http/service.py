@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from ipaddress import ip_network
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from rowstead.errors import UsageError, ValidationError
 from rowstead.service.database import DatabaseService
@@ -93,7 +93,7 @@ class HTTPService(Service):
             raise UsageError(
                 "tokens are a list of callers, `[{token, user_id, permissions}, ...]`, one at least"
             )
-        if limits is not None and not isinstance(limits, Limits | Mapping):
+        if limits is not None and not isinstance(cast("Any", limits), Limits | Mapping):
             raise UsageError(f"limits are names with numbers, `{{rate: 10}}`, not {type(limits).__name__}")
         if isinstance(authenticate, str):
             authenticate = named(authenticate)

@@ -90,7 +90,7 @@ def _argument(parameter: Parameter, value: Any) -> Any:
     try:
         return taken(value, parameter.accepted)
     except NotOfType as error:
-        raise _unfit(f"{parameter.name} {error}") from None
+        raise _unfit(f"{parameter.name}{error.place} {error}") from None
 
 
 def _unfit(message: str) -> WireError:
