@@ -44,6 +44,9 @@ class Shared:
 class SharingDriver:
     """A driver that lends its one connection to whoever asks, whoever has it."""
 
+    pool_for = None
+    """A pool would lend it to one at a time."""
+
     def __init__(self, url: str) -> None:
         self._driver = make_driver(url, Options(min_size=1, max_size=1))
         self._shared: Shared | None = None
