@@ -26,14 +26,15 @@ async def lost(url: str) -> int:
     async with await DB.from_url(url, min_size=1, max_size=1) as db:
         for number in range(TRIES):
             # One that is broken off costs its connection: the next statement waits for another.
-            first = asyncio.create_task(db.fetchval("SELECT sleep(1)"))
+            first = asyncio.create_task(db.fetchval("SELECT sleep(0.3)"))
             await asyncio.sleep(0.002 if number % 2 else 0)
             first.cancel()
-            second = asyncio.create_task(db.fetchval("SELECT sleep(1)"))
+            second = asyncio.create_task(db.fetchval("SELECT sleep(0.3)"))
             await asyncio.sleep(STEP * number)
             second.cancel()
             results = await asyncio.gather(first, second, return_exceptions=True)
-            found += sum(not isinstance(each, asyncio.CancelledError) for each in results)
+            # One may find the server full instead, of those who were broken off and still sleep there.
+            found += sum(not isinstance(each, BaseException) for each in results)
     return found
 
 
